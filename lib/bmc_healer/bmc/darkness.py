@@ -1,0 +1,94 @@
+"""What is a dark period of a BMC's LAN side: judged from what was asked and answered when. Pure, no I/O.
+
+A dark period is the proof that a reset really happened, so neither packet loss nor a BMC that answers late
+may pass for one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+# Dark is: nothing was answered for DARK_SECONDS, and that were so many requests in a row that the loss seen
+# before explains it with a probability below CHANCE only; never fewer than MISSED.
+DARK_SECONDS = 1.0
+MISSED = 14  # at 30 % loss once in 20 million times
+CHANCE = 1e-7
+LOSS_MEMORY = 0.03  # weight of the newest request in the loss: about the last 30 count
+DOUBT_INTERVAL = 0.05  # seconds between requests while an answer is overdue: MISSED fit into DARK_SECONDS
+DOUBT_SECONDS = 0.1  # an answer that is overdue by this much raises doubt
+
+
+@dataclass(frozen=True)
+class DarkPeriod:
+    """From the last answer before to the first answer after, in seconds; `end` None: still dark."""
+
+    start: float
+    end: float | None = None
+
+
+class Darkness:
+    """Finds dark periods; the caller says what was asked and answered, in seconds of one monotonic clock.
+
+    Only who has answered before can go dark. A period is taken back when an answer comes to a request of
+    its first `DARK_SECONDS`: the BMC had received that request, so it was slow or stalled and has not
+    restarted.
+    """
+
+    def __init__(self) -> None:
+        self.last_answer: float | None = None
+        self.periods: tuple[DarkPeriod, ...] = ()
+        self._asked: dict[int, float] = {}  # rqSeq -> when it was used last
+        self._missed = 0
+        self._loss = 0.5  # share of requests without answer; cautious until some answers have come
+
+    @property
+    def dark(self) -> bool:
+        """A dark period is going on."""
+        return bool(self.periods) and self.periods[-1].end is None
+
+    def pause(self, interval: float, now: float) -> float:
+        """How long after a request the next one is due: `interval`, less while an answer is overdue."""
+        if self.last_answer is None or self.dark or now - self.last_answer < interval + DOUBT_SECONDS:
+            return interval
+        return min(interval, DOUBT_INTERVAL)
+
+    def asked(self, sequence: int, now: float) -> None:
+        """A request has left; one that could not leave tells nothing and is not reported here."""
+        self._asked[sequence] = now
+        self._missed += 1
+
+    def tick(self, now: float) -> None:
+        """Judge; to be called when everything that has arrived was reported."""
+        if self.last_answer is None or self.dark:
+            return
+        if self._missed >= self._needed() and now - self.last_answer >= DARK_SECONDS:
+            self.periods += (DarkPeriod(self.last_answer),)
+
+    def _needed(self) -> int:
+        """How many requests in a row must be unanswered."""
+        return max(MISSED, math.ceil(math.log(CHANCE) / math.log(self._loss)))
+
+    def _learn_loss(self) -> None:
+        for lost in (*[1.0] * (self._missed - 1), 0.0):
+            self._loss += LOSS_MEMORY * (lost - self._loss)
+
+    def answered(self, sequence: int, now: float) -> None:
+        """An answer has come; a duplicate and one to a request never made are ignored."""
+        when = self._asked.pop(sequence, None)
+        if when is None:
+            return
+        self.tick(now)
+        was_dark = self.dark
+        if self.periods:
+            last = self.periods[-1]
+            if last.start < when < last.start + DARK_SECONDS:
+                self.periods = self.periods[:-1]
+            elif last.end is None:
+                if when <= last.start:
+                    return  # a straggler from before: proves nothing about now
+                self.periods = (*self.periods[:-1], replace(last, end=now))
+        if not was_dark:
+            self._learn_loss()
+        self.last_answer = now
+        self._missed = 0

@@ -1,0 +1,261 @@
+"""What is wrong with a host and its BMC: a pure function from findings to one row of the runbook's table.
+
+Busy is not hung: a spinning kipmi is a reason to look, never a reason to reset. What decides is whether
+in-band IPMI answers, proven by the driver's counters (no transaction completes while timeouts rise, in
+every window looked at) or, where nothing is asked of the driver, by one bounded `mc info`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from bmc_healer.bmc.facts import BmcFacts
+from bmc_healer.config.settings import GuardrailSettings, WatchSettings
+from bmc_healer.host.clients import hung
+from bmc_healer.host.facts import CounterWindow, HostFacts, InbandAnswer
+from bmc_healer.state.refs import HostMemory
+
+# `mc info` on a hung BMC fails after 60 s, on 7.2 after 15-21 s, on a soft hang after 28 s (measured)
+HANG_SECONDS = 10.0
+
+
+class Inband(str, Enum):
+    """The in-band side (KCS, ipmi_si) as the host shows it."""
+
+    ANSWERS = "answers"
+    HUNG = "hung"
+    NO_DEVICE = "no_device"  # the host has a BMC, but no driver or no device talks to it
+    NEVER = "never"  # the host has no IPMI interface at all
+    UNKNOWN = "unknown"  # not asked, or the host cannot be reached
+
+
+class Lan(str, Enum):
+    """The LAN side (RMCP+) as the management server sees it."""
+
+    ALIVE = "alive"
+    DARK = "dark"
+    NONE = "none"  # no BMC address is configured
+
+
+class Verdict(str, Enum):
+    """The rows of the runbook's table (RUNBOOK 4), and the states in which nothing may be done."""
+
+    WELL = "well"
+    BUSY = "busy"
+    HUNG = "hung"
+    HUNG_DARK = "hung_dark"
+    LAN_ONLY_DEAD = "lan_only_dead"
+    NO_DRIVER = "no_driver"
+    UNLOADED = "unloaded"  # a heal of ours left the driver unloaded or throttled, and the BMC is back
+    NO_IPMI = "no_ipmi"
+    BOOTING = "booting"
+    UPDATING = "updating"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything one look brought together; `host` is None when it could not be reached (`host_error`)."""
+
+    now: float
+    host: HostFacts | None
+    bmc: BmcFacts | None
+    memory: HostMemory
+    answer: InbandAnswer | None = None
+    host_error: str = ""
+    queued_reset: bool = False  # an in-band reset of this boot may still be queued in the driver
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """`symptoms` are what a user of the host notices; `retry_at`: when a passing state may be over."""
+
+    verdict: Verdict
+    inband: Inband
+    lan: Lan
+    symptoms: tuple[str, ...]
+    sentence: str
+    proven_hang: bool = False
+    retry_at: float | None = None
+
+
+def stuck(windows: tuple[CounterWindow, ...]) -> bool:
+    """True when in every window nothing completed while timeouts rose, or a request was given up.
+
+    A slow but healthy BMC (3 s a reply) still completes 3-4 requests in 10 s (KERNELS, measured), so a
+    window shorter than that proves nothing and does not count.
+    """
+    long_enough = [window for window in windows if window.seconds >= 9.0]
+    return bool(long_enough) and all(
+        window.completed == 0 and (window.timeouts > 0 or window.hosed > 0) for window in long_enough
+    )
+
+
+def needs_probe(facts: HostFacts, watch: WatchSettings) -> bool:
+    """Whether only an in-band `mc info` can tell, and may be sent.
+
+    Never when the counters already say stuck, when there is no device to ask through, or when as many
+    clients as the field's rule allows (more than ten: no new IPMI command) are waiting already.
+    """
+    if any(stuck(interface.windows) for interface in facts.interfaces):
+        return False
+    waiting = sum(1 for client in facts.clients if client.inband and client.kind == "client")
+    return has_device(facts) and facts.ipmitool and facts.privileged and waiting < watch.ipmitool_limit
+
+
+def has_device(facts: HostFacts) -> bool:
+    """A driver is loaded and a device node that it owns is there."""
+    return facts.driver_loaded and any(device.owned for device in facts.devices)
+
+
+def diagnose(found: Findings, watch: WatchSettings, guardrails: GuardrailSettings) -> Diagnosis:
+    """Put the findings into one row of the runbook's table."""
+    inband = _inband(found, watch)
+    lan = _lan(found.bmc)
+    symptoms = _symptoms(found.host, watch)
+    proven = found.host is not None and any(stuck(item.windows) for item in found.host.interfaces)
+    verdict, sentence, retry_at = _row(found, inband, lan, symptoms, guardrails)
+    return Diagnosis(verdict, inband, lan, symptoms, sentence, proven, retry_at)
+
+
+def _inband(found: Findings, watch: WatchSettings) -> Inband:
+    facts = found.host
+    if facts is None:
+        return Inband.UNKNOWN
+    if not facts.had_bmc and not facts.driver_loaded:
+        return Inband.NEVER
+    if any(stuck(interface.windows) for interface in facts.interfaces):
+        return Inband.HUNG
+    if not has_device(facts):
+        return Inband.NO_DEVICE
+    windows = [window for interface in facts.interfaces for window in interface.windows]
+    completing = any(window.completed for window in windows)
+    if found.answer is not None:
+        return _by_probe(found.answer, completing)
+    if completing:
+        return Inband.ANSWERS
+    # Kernels that show no counters: a pile of clients that all wait is as good as an unanswered probe,
+    # and another probe on top of it is what the field's rule forbids.
+    waiting = sum(1 for client in facts.clients if hung(client, watch))
+    return Inband.HUNG if not windows and waiting >= watch.ipmitool_limit else Inband.UNKNOWN
+
+
+def _by_probe(answer: InbandAnswer, completing: bool) -> Inband:
+    """What an `mc info` proves. One that fails fast failed for another reason than a BMC that hangs.
+
+    Transactions that complete outrank it: a probe that waited in vain behind others met a slow BMC.
+    """
+    if answer.answered or completing:
+        return Inband.ANSWERS
+    waited = answer.timed_out or answer.seconds >= HANG_SECONDS
+    return Inband.HUNG if waited and not answer.busy else Inband.UNKNOWN
+
+
+def _lan(bmc: BmcFacts | None) -> Lan:
+    if bmc is None:
+        return Lan.NONE
+    return Lan.ALIVE if bmc.alive else Lan.DARK
+
+
+def _symptoms(facts: HostFacts | None, watch: WatchSettings) -> tuple[str, ...]:
+    if facts is None:
+        return ()
+    symptoms = []
+    if facts.kipmi_percent >= watch.kipmi_cpu_low:
+        symptoms.append(f"kipmi at {facts.kipmi_percent:.0f} % of a core")
+    waiting = [client for client in facts.clients if hung(client, watch)]
+    if waiting:
+        symptoms.append(
+            f"{len(waiting)} IPMI clients waiting for more than {watch.hung_client_seconds:.0f} s"
+        )
+    stuck_tools = [c for c in facts.clients if c.kind == "module" and c.state == "D"]
+    symptoms += [f"{tool.program} stuck in D for {tool.age_seconds:.0f} s" for tool in stuck_tools]
+    return tuple(symptoms)
+
+
+def _updating(found: Findings) -> str:
+    """Why firmware may be under update right now; empty when nothing says so."""
+    flashing = [c.program for c in found.host.clients if c.kind == "flash"] if found.host else []
+    if flashing:
+        return f"{flashing[0]} is running on the host"
+    if found.bmc is not None and found.bmc.device_available is False:
+        return 'the BMC says "device not available" (Get Device ID)'
+    if found.answer is not None and found.answer.answered and not found.answer.device_available:
+        return 'the BMC says "device not available" in-band'
+    return ""
+
+
+def _booting(found: Findings, lan: Lan, limit: float) -> tuple[str, float] | None:
+    """A LAN that was dark in the last minutes is a BMC that boots: its LAN returns minutes before its KCS."""
+    memory = found.memory
+    if lan is Lan.DARK:
+        since = memory.lan_dark_since if memory.lan_dark_since is not None else found.now
+        if found.now - since < limit:
+            return f"its LAN side has been silent for only {found.now - since:.0f} s", since + limit
+    if lan is Lan.ALIVE and memory.lan_dark_at is not None and found.now - memory.lan_dark_at < limit:
+        ago = found.now - memory.lan_dark_at
+        return f"its LAN side was silent {ago:.0f} s ago", memory.lan_dark_at + limit
+    return None
+
+
+def _row(
+    found: Findings, inband: Inband, lan: Lan, symptoms: tuple[str, ...], guardrails: GuardrailSettings
+) -> tuple[Verdict, str, float | None]:
+    updating = _updating(found)
+    if updating:
+        return Verdict.UPDATING, f"The BMC's firmware may be under update: {updating}.", None
+    if inband is Inband.NEVER:
+        return Verdict.NO_IPMI, "The host has no IPMI interface: nothing here can hang.", None
+    if inband is Inband.ANSWERS and lan is not Lan.DARK:
+        return _answers(found, symptoms)
+    if inband is Inband.NO_DEVICE and lan is Lan.ALIVE and _unloaded_by_us(found):
+        return Verdict.UNLOADED, "The driver is unloaded since an earlier heal, the LAN side answers.", None
+    booting = _booting(found, lan, guardrails.booting_seconds)
+    if booting:
+        return Verdict.BOOTING, f"The BMC is booting, not hung: {booting[0]}.", booting[1]
+    if inband is Inband.ANSWERS:
+        return Verdict.LAN_ONLY_DEAD, "In-band IPMI answers, the BMC's LAN side is silent.", None
+    if inband is Inband.HUNG and lan is Lan.ALIVE:
+        return Verdict.HUNG, f"In-band IPMI hangs{_seen(symptoms)}, the BMC's LAN side answers.", None
+    if inband is Inband.HUNG:
+        return Verdict.HUNG_DARK, f"In-band IPMI hangs{_seen(symptoms)}, the LAN side is no way in.", None
+    if inband is Inband.NO_DEVICE:
+        return _no_device(found)
+    return Verdict.UNREACHABLE, _unreachable(found), None
+
+
+def _answers(found: Findings, symptoms: tuple[str, ...]) -> tuple[Verdict, str, float | None]:
+    seconds = f" in {found.answer.seconds:.1f} s" if found.answer and found.answer.answered else ""
+    if found.memory.throttled_from is not None:
+        return Verdict.UNLOADED, f"In-band IPMI answers{seconds}, kipmi is still throttled.", None
+    if symptoms:
+        return Verdict.BUSY, f"Busy, not hung: in-band IPMI answers{seconds}{_seen(symptoms)}.", None
+    if found.answer and not found.answer.answered:
+        return Verdict.BUSY, "Busy, not hung: a probe got no turn, but transactions complete.", None
+    return Verdict.WELL, f"No symptom: in-band IPMI answers{seconds}.", None
+
+
+def _unloaded_by_us(found: Findings) -> bool:
+    """A heal of this boot left the driver unloaded. Loading resets nothing, so it need not wait."""
+    return found.host is not None and found.memory.unloaded_boot == found.host.boot_id
+
+
+def _no_device(found: Findings) -> tuple[Verdict, str, float | None]:
+    assert found.host is not None  # noqa: S101 - NO_DEVICE is only ever seen on a host
+    stuck_tools = [c for c in found.host.clients if c.kind == "module" and c.state == "D"]
+    if stuck_tools:
+        return Verdict.NO_DRIVER, f"No IPMI device: {stuck_tools[0].program} is stuck in D.", None
+    if found.host.driver_loaded:
+        return Verdict.NO_DRIVER, "No IPMI device: the driver is loaded but gave up on this BMC.", None
+    return Verdict.NO_IPMI, "No IPMI driver is loaded and nothing waits for one.", None
+
+
+def _unreachable(found: Findings) -> str:
+    if found.host is None:
+        return f"The host could not be looked at ({found.host_error.rstrip('.') or 'no transport'})."
+    return "Whether in-band IPMI answers could not be found out."
+
+
+def _seen(symptoms: tuple[str, ...]) -> str:
+    return f" ({', '.join(symptoms)})" if symptoms else ""

@@ -1,0 +1,122 @@
+"""The one SSH login, for rungs and for the watch: known hosts only, key or agent, no passwords."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config.settings import HostSettings
+from ..errors import HostAccessError
+
+if TYPE_CHECKING:
+    import asyncssh
+
+
+def where(host: HostSettings) -> str:
+    """For errors: `db01 (root@10.0.0.5:22)`."""
+    return f"{host.name} ({host.ssh.user}@{host.address}:{host.ssh.port})"
+
+
+async def connect(
+    host: HostSettings, *, keepalive_seconds: float, lost: Callable[[], None] = lambda: None
+) -> asyncssh.SSHClientConnection:
+    """Log in within `ssh.connect_timeout` seconds.
+
+    :param keepalive_seconds: three of these without an answer end the connection
+    :param lost: called when the connection has ended, for whatever reason
+    :raises HostAccessError: no connection, an unknown host key (its fingerprint is named), or a login refused
+    """
+    import asyncssh
+
+    asyncssh.set_log_level("WARNING")  # at INFO it logs every command
+    ssh = host.ssh
+    options: dict[str, Any] = {
+        "port": ssh.port,
+        "username": ssh.user,
+        "config": None,
+        "preferred_auth": ["publickey"],
+        "connect_timeout": ssh.connect_timeout,
+        "login_timeout": ssh.connect_timeout,
+        "keepalive_interval": keepalive_seconds,
+        "known_hosts": _read_known_hosts(host),
+    }
+    if ssh.key_file is not None:
+        options |= {"client_keys": [ssh.key_file], "agent_path": None}
+    client = _client(lost)
+    try:
+        connection, _ = await asyncssh.create_connection(lambda: client, host.address, **options)
+    except asyncssh.HostKeyNotVerifiable:
+        raise _bad_host_key(host, client.offered) from None
+    except asyncssh.PermissionDenied:
+        raise HostAccessError(
+            f"SSH refused the login ({ssh.key_file or 'a key of the agent or of ~/.ssh'})",
+            where(host),
+            "put the public key into that user's authorized_keys",
+        ) from None
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        raise HostAccessError(
+            f"the key {ssh.key_file} cannot be used: {error}", where(host), "give a key without passphrase"
+        ) from None
+    except (asyncio.TimeoutError, TimeoutError):
+        raise HostAccessError(
+            f"SSH gave no login within {ssh.connect_timeout:.0f} s", where(host), "is the host up?"
+        ) from None
+    except (OSError, asyncssh.Error, ValueError) as error:
+        raise HostAccessError(f"SSH failed: {reason(error)}", where(host), "is sshd up?") from None
+    return connection
+
+
+def reason(error: Exception) -> str:
+    """Somebody else's words: printable and short."""
+    text = str(error) or type(error).__name__
+    return "".join(char for char in text if char.isprintable())[:200]
+
+
+def _client(lost: Callable[[], None]) -> Any:
+    """The client's side of the connection: notes the key that was offered, and the end of the connection."""
+    import asyncssh
+
+    class Client(asyncssh.SSHClient):
+        offered: asyncssh.SSHKey | None = None
+
+        def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+            self.offered = key
+            return False  # only asked about keys that are not in known_hosts
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost()
+
+    return Client()
+
+
+def _known_hosts(host: HostSettings) -> Path:
+    return Path(host.ssh.known_hosts or Path.home() / ".ssh" / "known_hosts")
+
+
+def _read_known_hosts(host: HostSettings) -> Any:
+    import asyncssh
+
+    file = _known_hosts(host)
+    try:
+        return asyncssh.read_known_hosts(str(file))
+    except (OSError, ValueError) as error:
+        raise HostAccessError(
+            f"the known hosts in {file} cannot be read ({reason(error)})", where(host), _keyscan(host)
+        ) from None
+
+
+def _bad_host_key(host: HostSettings, key: asyncssh.SSHKey | None) -> HostAccessError:
+    if key is None:
+        return HostAccessError("its host key cannot be trusted", where(host), _keyscan(host))
+    return HostAccessError(
+        f"{_known_hosts(host)} does not hold its host key {key.get_fingerprint()}",
+        where(host),
+        f"compare the fingerprint on its console; if it is the same, {_keyscan(host)}",
+    )
+
+
+def _keyscan(host: HostSettings) -> str:
+    port = f"-p {host.ssh.port} " if host.ssh.port != 22 else ""
+    return f"run `ssh-keyscan {port}{host.address} >> {_known_hosts(host)}`"

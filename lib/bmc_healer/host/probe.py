@@ -1,0 +1,68 @@
+"""Asks the BMC in-band, through the host's ipmitool. Each question may occupy a hung driver for minutes.
+
+Whoever calls this sees to it that there is only one at a time and none while the driver is stuck (KERNELS).
+"""
+
+from __future__ import annotations
+
+import re
+
+from .access import HostAccess, Result
+from .facts import InbandAnswer
+
+# "Get Device ID command failed" contains "Device ID" too: the colon makes the difference.
+_DEVICE_ID = re.compile(r"^Device ID +: ", re.MULTILINE)
+_FIRMWARE = re.compile(r"^Firmware Revision +: *([0-9][0-9A-Za-z.]{0,15})", re.MULTILINE)
+_AVAILABLE = re.compile(r"^Device Available +: *(\w{1,8})", re.MULTILINE)
+_NOISE = re.compile(r"IANA PEN registry")
+
+
+def inband_answer(access: HostAccess, *, limit: float, mark: str | None = None) -> InbandAnswer:
+    """Get Device ID through /dev/ipmi0.
+
+    :param limit: seconds; ipmitool needs 60 of them to give up on a hung BMC
+    :raises HostAccessError: the host could not be asked at all
+    """
+    return read_answer(access.run(["ipmitool", "mc", "info"], limit=limit, mark=mark))
+
+
+def inband_guid(access: HostAccess, *, limit: float, mark: str | None = None) -> str | None:
+    """The System GUID as 32 hex digits in the order of the wire; None when the BMC does not say.
+
+    Asked for raw, since ipmitool's own `mc guid` puts the bytes in one of several orders.
+    """
+    answer = access.run(["ipmitool", "raw", "0x06", "0x37"], limit=limit, mark=mark)
+    digits = "".join(answer.out.split()).lower()
+    return digits if answer.ok and re.fullmatch(r"[0-9a-f]{32}", digits) else None
+
+
+def read_answer(result: Result) -> InbandAnswer:
+    """What `ipmitool mc info` printed. Pure."""
+    if result.ok and _DEVICE_ID.search(result.out):
+        firmware = _FIRMWARE.search(result.out)
+        available = _AVAILABLE.search(result.out)
+        return InbandAnswer(
+            answered=True,
+            seconds=result.seconds,
+            firmware=firmware[1] if firmware else "",
+            device_available=available is None or available[1].lower() != "no",
+        )
+    return InbandAnswer(
+        answered=False,
+        seconds=result.seconds,
+        error=_error(result),
+        timed_out=result.status is None,
+        unkillable=result.unkillable,
+        busy="Device or resource busy" in result.err,
+    )
+
+
+def _error(result: Result) -> str:
+    if result.status is None:
+        how = "hangs and cannot be killed" if result.unkillable else "was ended"
+        return f"ipmitool mc info gave no answer within {result.seconds:.0f} s and {how}"
+    if result.status == 127:
+        return "ipmitool is not installed on the host"
+    said = [line.strip() for line in result.err.splitlines() if line.strip() and not _NOISE.search(line)]
+    text = "".join(char for char in (said[0] if said else "no message") if char.isprintable())[:200]
+    return f"ipmitool mc info ended with status {result.status}: {text}"

@@ -1,0 +1,93 @@
+"""What chat is told: one text per occasion, read aloud before it was written down. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TITLES = {
+    "healed": "{host}: BMC healed",
+    "relieved": "{host}: host relieved, BMC not healed",
+    "escalated": "{host}: BMC needs a person",
+    "refused": "{host}: BMC not touched",
+    "proposed": "{host}: BMC reset proposed",
+    "not_needed": "{host}: no heal needed",
+}
+
+NEXT_STEPS = {
+    "relieved": (
+        "The driver is unloaded or throttled, so IPMI on the host does not work until the BMC is back. "
+        "Check the BMC's power and network; when it answers again the host is brought back by itself."
+    ),
+    "escalated": (
+        "A person takes over and looks at the host. Nothing more is done on it until `!bmc resume {host}` "
+        "or recovery."
+    ),
+}
+REPAIR = (
+    "What is left is repair: power-drain the board (pull both power cords), then update BMC and BIOS "
+    "firmware, then replace the board; never during a firmware update."
+)
+
+
+def started(incident: Mapping[str, Any]) -> tuple[str, str]:
+    """Title and body when a heal has a plan and begins."""
+    ladder = " -> ".join(incident["plan"])
+    lines = [f"Why: {incident['reason']}", f"Found: {_last(incident, 'diagnose')}", f"Ladder: {ladder}"]
+    lines += [f"Left out: {rung}: {why}" for rung, why in (incident.get("left_out") or {}).items()]
+    lines.append(f"Incident: {incident['id']}")
+    return f"{incident['host']}: healing the BMC", "\n".join(lines)
+
+
+def ended(incident: Mapping[str, Any]) -> tuple[str, str]:
+    """Title and body when a heal is over, whatever the outcome."""
+    host, outcome = incident["host"], str(incident["outcome"])
+    lines = [str(incident["sentence"])]
+    for step in incident.get("steps", []):
+        if step["step"] != "diagnose":
+            lines.append(f"- {step['step'].replace('_', ' ')}: {step['sentence']} ({step['seconds']:.0f} s)")
+        lines += [f"  Note: {warning}" for warning in step.get("warnings", [])]
+    if outcome == "proposed" and incident.get("approvable") and not incident.get("dry_run"):
+        minutes = incident.get("proposal_minutes", 30)
+        lines.append(f"To do it, within {minutes} minutes: `!bmc heal {host} {incident['id']}`")
+    if incident.get("repair"):
+        lines.append(REPAIR)
+    if outcome in NEXT_STEPS:
+        lines.append(NEXT_STEPS[outcome].format(host=host))
+    if outcome in ("escalated", "relieved", "proposed"):
+        lines += facts(incident)
+    lines.append(f"Incident: {incident['id']}")
+    return TITLES[outcome].format(host=host), "\n".join(lines)
+
+
+def refused(host: str, outcome: str, sentence: str) -> tuple[str, str]:
+    """Title and body for a heal that begin_heal did not let begin."""
+    return TITLES[outcome].format(host=host or "unknown host"), sentence
+
+
+def mass_outage(label: str, hosts: list[str]) -> tuple[str, str]:
+    """Title and body when many BMCs fell silent at once."""
+    named = ", ".join(hosts[:10]) + (f" and {len(hosts) - 10} more" if len(hosts) > 10 else "")
+    return (
+        f"{label}: {len(hosts)} BMCs silent at once",
+        "A switch or the management network, not the BMCs: nothing is reset until they answer. "
+        f"Hosts: {named}",
+    )
+
+
+def facts(incident: Mapping[str, Any]) -> list[str]:
+    """The firmware facts that belong in every hand-over, and the evidence a person asks for first."""
+    evidence = incident.get("evidence") or {}
+    host, bmc = evidence.get("host") or {}, evidence.get("bmc") or {}
+    firmware = bmc.get("firmware") or evidence.get("bmc_firmware_remembered") or "unknown"
+    lines = [
+        f"Machine: {host.get('machine') or 'unknown'}, BIOS {host.get('bios') or 'unknown'}, "
+        f"BMC firmware {firmware}, kernel {host.get('kernel') or 'unknown'}"
+    ]
+    if evidence.get("symptoms"):
+        lines.append(f"Symptoms: {', '.join(evidence['symptoms'])}")
+    return lines
+
+
+def _last(incident: Mapping[str, Any], name: str) -> str:
+    return next((s["sentence"] for s in reversed(incident["steps"]) if s["step"] == name), "")

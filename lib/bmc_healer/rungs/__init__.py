@@ -1,0 +1,1 @@
+"""The deeds on a host: one module per rung, each answering with a RungOutcome."""

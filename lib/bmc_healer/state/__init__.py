@@ -1,0 +1,1 @@
+"""Locks, intents, budgets, incidents and the outbox, in StackStorm's datastore or packrunner's."""

@@ -1,0 +1,149 @@
+"""diagnose: look at the host and its BMC now, and say which rungs follow. By hand it changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack, nullcontext
+from typing import Any
+
+from bmc_healer import ladder
+from bmc_healer.bmc.address import resolve
+from bmc_healer.bmc.identity import Identity
+from bmc_healer.config.settings import HostSettings, Mode
+from bmc_healer.diagnosis import Diagnosis, Findings
+from bmc_healer.errors import HostAccessError, StateError
+from bmc_healer.host.access import HostAccess
+from bmc_healer.host.lease import ForeignLease, take
+from bmc_healer.plan import Plan, Request, make_plan
+from bmc_healer.verbs import look
+from bmc_healer.verbs.runtime import Runtime
+
+
+def diagnose(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """With `incident`: the first task of that heal. Without: a look that a person asked for.
+
+    :returns: `verdict`, `sentence`, `plan`, `left_out`, `evidence`; in a heal also `next`
+    """
+    host = rt.host(str(parameters["host"]))
+    if not parameters.get("incident"):
+        pinned = resolve(host.bmc.address) if host.bmc else None
+        found, diagnosis, identity, plan, _ = _judge(
+            rt, host, pinned, Request(), owner=None, windows=rt.config.watch.stuck_windows
+        )
+        return {
+            "sentence": f"{host.name}: {plan.sentence}",
+            "verdict": diagnosis.verdict.value,
+            "plan": list(plan.steps),
+            "left_out": plan.left_out,
+            "identity": identity.sentence,
+            "evidence": look.evidence(found, diagnosis, identity),
+        }
+    return _in_heal(rt, host, str(parameters["incident"]))
+
+
+def _in_heal(rt: Runtime, host: HostSettings, incident_id: str) -> dict[str, Any]:
+    incident = rt.state.incident(incident_id)
+    if incident is None or incident["host"] != host.name or incident["next"].get("task") != "diagnose":
+        raise StateError(f"heal {incident_id} is not to be diagnosed now", host.name, "start a new heal")
+    started = rt.clock()
+    request = Request(tuple(incident["rungs"]), incident["force"], bool(incident["approves"]))
+    owner = None if incident["plan_only"] else incident_id
+    # A sensor has watched three windows before it told; one more says that it still is so.
+    windows = 1 if incident["source"] == "sensor" else rt.config.watch.stuck_windows
+    with nullcontext() if owner is None else rt.state.alive(rt.ref(incident | {"incident": incident_id})):
+        found, diagnosis, identity, plan, foreign = _judge(
+            rt, host, incident["bmc_ip"], request, owner=owner, windows=windows
+        )
+    outcome, sentence = plan.outcome, plan.sentence
+    if foreign is not None:
+        outcome, sentence = "refused", foreign
+    elif plan.steps and incident["plan_only"]:
+        outcome, sentence = "proposed", f"{plan.sentence} Proposed: {' -> '.join(plan.steps)}."
+    steps = [] if outcome else list(plan.steps)
+    position = ladder.first(steps)
+    evidence = look.evidence(found, diagnosis, identity)
+    incident.update(
+        plan=steps,
+        left_out=plan.left_out,
+        approvable=plan.approvable or (bool(plan.steps) and incident["mode"] == Mode.PROPOSE.value),
+        diagnosis=diagnosis.verdict.value,
+        symptoms=list(diagnosis.symptoms),
+        evidence=evidence,
+        baseline=_baseline(found),
+        next={"task": position.task, "index": position.index},
+        ending=None if steps else {"outcome": outcome, "sentence": sentence, "retry_at": plan.retry_at},
+    )
+    incident["steps"].append(
+        {
+            "step": "diagnose",
+            "rung": "",
+            "ok": True,
+            "verdict": diagnosis.verdict.value,
+            "sentence": sentence,
+            "seconds": round(rt.clock() - started, 1),
+            "at": started,
+            "evidence": {},
+        }
+    )
+    rt.state.save_incident(incident)
+    if incident["key"] and outcome != "refused":  # a refusal does not use the sensor's incident up
+        rt.state.acknowledge(host.name, incident["key"])
+    return {
+        "sentence": sentence,
+        "verdict": diagnosis.verdict.value,
+        "next": position.task,
+        "plan": steps,
+        "left_out": plan.left_out,
+        "host": host.name,
+        "incident": incident_id,
+        "ok": True,
+        "step": "diagnose",
+        "seconds": round(rt.clock() - started, 1),
+        "evidence": evidence,
+    }
+
+
+def _judge(
+    rt: Runtime,
+    host: HostSettings,
+    pinned: str | None,
+    request: Request,
+    *,
+    owner: str | None,
+    windows: int,
+) -> tuple[Findings, Diagnosis, Identity, Plan, str | None]:
+    """Look, diagnose, identify, plan; with `owner` also take the host's lease for that incident."""
+    with ExitStack() as stack:
+        access: HostAccess | None = None
+        error = ""
+        try:
+            access = stack.enter_context(rt.access(host))
+        except HostAccessError as refused:
+            error = refused.sentence
+        found, diagnosis = look.gather(rt, host, access, pinned, error=error, windows=windows)
+        if owner and found.bmc is not None and found.bmc.alive:
+            _settle_old_resets(rt, host, owner)
+        identity = look.identify(rt, host, found.host, found.bmc, found.memory)
+        plan = make_plan(diagnosis, found, identity, request, rt.config.guardrails, rt.config.ladder)
+        foreign = None
+        if owner and plan.steps and access is not None and found.host is not None:
+            lease = take(access, owner=rt.owner(), incident=owner, boot_id=found.host.boot_id)
+            if isinstance(lease, ForeignLease):
+                foreign = lease.sentence
+    return found, diagnosis, identity, plan, foreign
+
+
+def _settle_old_resets(rt: Runtime, host: HostSettings, incident: str) -> None:
+    """A dead heal's reset may have happened. The BMC answers now: it was an attempt, and is over."""
+    for intent in rt.state.open_intents(host.name):
+        if intent.rung == "oob" and intent.incident != incident and intent.not_after < rt.clock():
+            rt.state.close_intent(intent, "may have happened; the BMC answered afterwards")
+
+
+def _baseline(found: Findings) -> dict[str, Any]:
+    return {
+        "boot_id": found.host.boot_id if found.host else "",
+        "guid": found.bmc.guid if found.bmc else None,
+        "firmware": (found.bmc.firmware if found.bmc else None) or found.memory.firmware,
+        "power_on": found.bmc.power_on if found.bmc else None,
+    }

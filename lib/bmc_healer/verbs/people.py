@@ -1,0 +1,189 @@
+"""What people ask for besides a heal: notify, status, sweep, pause, resume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from bmc_healer import messages, telling
+from bmc_healer.bmc.addresses import Addresses
+from bmc_healer.bmc.ping import sweep as sweep_bmcs
+from bmc_healer.config.names import printable
+from bmc_healer.errors import HealerError, StateError
+from bmc_healer.state.stamp import utc
+from bmc_healer.targets import read, typed
+from bmc_healer.verbs.runtime import Runtime
+
+NAMED = 20  # hosts that a text names; the rest is counted
+
+
+def notify(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell chat about a heal (`start`, `end`), a refusal, a mass outage, or a text that a person wrote."""
+    title, body = _message(rt, parameters)
+    with _alive(rt, parameters):
+        told = telling.tell(rt, title, body)
+    if parameters.get("occasion") != "start":  # the first rung does not wait for old messages
+        telling.flush(rt)
+    return {**told, "title": title, "text": body}
+
+
+def _alive(rt: Runtime, parameters: Mapping[str, Any]) -> AbstractContextManager[object]:
+    """Slow chat is no dead heal: its heartbeat goes on while the start is told."""
+    if parameters.get("occasion") != "start" or not parameters.get("incident"):
+        return nullcontext()
+    try:
+        return rt.state.alive(rt.ref(parameters))
+    except StateError:
+        return nullcontext()
+
+
+def _message(rt: Runtime, parameters: Mapping[str, Any]) -> tuple[str, str]:
+    occasion = parameters.get("occasion") or "text"
+    if occasion == "mass_outage":
+        return messages.mass_outage(str(parameters["label"]), [str(h) for h in parameters["hosts"]])
+    if occasion == "text":
+        return "bmc_healer", str(parameters.get("text") or "")
+    incident = (
+        rt.state.incident(str(parameters.get("incident") or "")) if parameters.get("incident") else None
+    )
+    if incident is None or (occasion == "end" and not incident["outcome"]):
+        outcome = str(parameters.get("outcome") or "escalated")
+        return messages.refused(str(parameters.get("host") or ""), outcome, str(parameters.get("text") or ""))
+    return messages.started(incident) if occasion == "start" else messages.ended(incident)
+
+
+def status(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What the pack knows: of one host, or of the fleet."""
+    fleet = rt.state.fleet()
+    if parameters.get("host"):
+        return _host_status(rt, str(parameters["host"]))
+    heals = [f"{lock.host} since {utc(lock.taken_at)} ({lock.incident})" for lock in fleet.locks]
+    pauses = [f"{pause.target} by {pause.by}: {pause.reason}" for pause in fleet.pauses]
+    count = rt.inventory.count
+    lines = [f"{count} {'host' if count == 1 else 'hosts'}, mode {rt.config.mode.value}."]
+    lines.append(f"Healing now: {'; '.join(heals)}." if heals else "No heal is running.")
+    if pauses:
+        lines.append(f"Paused: {'; '.join(pauses)}.")
+    if fleet.mass_outages:
+        lines.append(f"Mass outage: {', '.join(outage.label for outage in fleet.mass_outages)}.")
+    if fleet.stopped:
+        lines.append(f"Stopped credentials: {', '.join(stop.name for stop in fleet.stopped)}.")
+    return {
+        "sentence": " ".join(lines),
+        "mode": rt.config.mode.value,
+        "hosts": rt.inventory.count,
+        "healing": heals,
+        "paused": pauses,
+        "warning": rt.inventory.warning,
+        "incidents": [_brief(incident) for incident in rt.state.incidents(limit=10)],
+    }
+
+
+def _host_status(rt: Runtime, name: str) -> dict[str, Any]:
+    host = rt.host(name)
+    state, memory = rt.state.host(host.name), rt.state.memory(host.name)
+    fleet = rt.state.fleet()
+    lock = fleet.holder(host.name, None)
+    paused = fleet.pause_of(host.name, host.label_keys, rt.clock())
+    latest = [_brief(incident) for incident in rt.state.incidents(limit=5, host=host.name)]
+    lines = [f"{host.name}: mode {rt.config.mode_for(host).value}."]
+    if lock:
+        lines.append(f"Being healed since {utc(lock.taken_at)} ({lock.incident}).")
+    if paused:
+        end = f"until {utc(paused.until)}" if paused.until else "until resumed"
+        lines.append(f"{typed(paused.target)} is paused by {paused.by}, {end}: {paused.reason}.")
+    if state.latch:
+        lines.append(f"Held since {utc(state.latch.since)} for a person: {state.latch.sentence}")
+    if memory.inband_ok_at:
+        lines.append(f"In-band answered last at {utc(memory.inband_ok_at)}.")
+    if latest:
+        lines.append(f"Latest: {latest[0]['sentence']}")
+    return {
+        "sentence": " ".join(lines),
+        "host": host.name,
+        "healing": lock.incident if lock else None,
+        "paused": typed(paused.target) if paused else None,
+        "held": state.latch.sentence if state.latch else None,
+        "open_deeds": [f"{intent.rung} of {intent.incident}" for intent in state.open_intents],
+        "bmc_firmware": memory.firmware,
+        "incidents": latest,
+    }
+
+
+def _brief(incident: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": incident["id"],
+        "host": incident["host"],
+        "at": utc(incident["started_at"]),
+        "outcome": incident["outcome"] or "running",
+        "healed_by": incident.get("healed_by") or "",
+        "sentence": incident.get("sentence") or incident["reason"],
+    }
+
+
+def sweep(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask every BMC, or those of a label, for one sessionless answer: no login, no change."""
+    label = read(str(parameters.get("label") or ""))
+    chosen = rt.inventory.by_label(label) if label else tuple(rt.inventory.hosts())
+    hosts = [host for host in chosen if host.bmc is not None]
+    if not hosts:
+        raise HealerError(f"no BMC to sweep{f' with label {printable(label)}' if label else ''}")
+    peers = Addresses(rt.logger.warning, rt.clock).peers(hosts)
+    dark = sweep_bmcs(list(peers.values())).dark
+    silent = sorted(host.name for host in hosts if peers.get(host.name) is None or peers[host.name] in dark)
+    answered = len(hosts) - len(silent)
+    sentence = f"{answered} of {len(hosts)} BMCs answer."
+    if silent:
+        more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
+        sentence += f" Silent: {', '.join(silent[:NAMED])}{more}."
+    return {"sentence": sentence, "answered": answered, "asked": len(hosts), "silent": silent}
+
+
+def pause(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Hold all heals of a host, a label or the fleet, for some minutes or until resumed."""
+    target = _target(rt, str(parameters.get("target") or ""))
+    if target.startswith("credential="):
+        raise HealerError("a credential cannot be paused", do="Pause a host, a label or the fleet")
+    minutes = float(parameters.get("minutes") or 0)
+    if minutes < 0:
+        raise HealerError("minutes cannot be negative", do="Leave it out to pause until resumed")
+    until = rt.clock() + minutes * 60 if minutes else None
+    by = str(parameters.get("user") or "a person")
+    reason = str(parameters.get("reason") or "no reason was given")[:300]
+    rt.state.pause(target, until=until, by=by, reason=reason)
+    how_long = f"until {utc(until)}" if until else f"until `bmc resume {typed(target)}`"
+    return {"sentence": f"{typed(target)} is paused {how_long}: {reason}.", "target": target}
+
+
+def resume(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """End a pause; for a host also let heals run again after an escalation."""
+    target = _target(rt, str(parameters.get("target") or ""))
+    done = []
+    if any(pause.target == target for pause in rt.state.fleet().pauses):
+        done.append("the pause is over")
+    if target.startswith("host=") and rt.state.host(target.removeprefix("host=")).latch:
+        done.append("the hold after its escalation is over")
+    if target.startswith("credential="):
+        rt.state.allow_credential(target.removeprefix("credential="))
+        done.append("the credential may be used again")
+    rt.state.resume(target)
+    name = typed(target)
+    sentence = f"{name}: {' and '.join(done)}." if done else f"{name} was neither paused nor held."
+    return {"sentence": sentence, "target": target}
+
+
+def _target(rt: Runtime, given: str) -> str:
+    """`fleet`, a label `rack=r12`, `credential=NAME` (resume only), or a host's name."""
+    given = read(given)
+    if given == "fleet":
+        return given
+    if given.startswith("credential="):
+        if given.removeprefix("credential=") not in rt.config.credentials:
+            raise StateError(f"there is no {printable(given)}", do="See credentials in the configuration")
+        return given
+    if "=" in given:
+        if not rt.inventory.by_label(given):
+            raise StateError(f"no host has the label {printable(given)}", do="Nothing was changed")
+        return given
+    return f"host={rt.host(given).name}"

@@ -1,0 +1,1 @@
+"""What runs behind the two sensors: the watch processes, and the bridge that starts them."""

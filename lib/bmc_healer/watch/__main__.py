@@ -1,0 +1,113 @@
+"""`python -m bmc_healer.watch kipmi|bmc`: the watch process behind a sensor; see `wire.py` for its life.
+
+First line in: {"config": {...}, "state": {name: document}, "secrets": {password_key: password}, "stopped":
+[credential, ...]}; later lines: {"acknowledged": [key, ...]}. Lines out:
+
+    {"trigger": "bmc_healer.kipmi.high_cpu", "payload": {...}}
+    {"store": {name: document or null}}           persisted before the next line is taken; later `state`
+    {"remember": {"host": ..., field: value}}     for HostMemory
+    {"mass": {"label", "hosts", "until" or null}} a mass outage, for the guardrails
+    {"bad_login": {"credential", "bmc"}}          a BMC refused a credential
+    {"log": level, "text": ...}
+    {"beat": epoch seconds}                       a sign of life, every few seconds
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import Any, Protocol
+
+from bmc_healer.config.inventory import Inventory
+from bmc_healer.config.load import from_dict
+from bmc_healer.config.settings import Config
+from bmc_healer.errors import ConfigError
+
+from .wire import Line, Lines, first_line, follow, vanish
+
+RETRY_SECONDS = (5.0, 15.0, 60.0)
+BEAT_SECONDS = 10.0
+
+
+class Watch(Protocol):
+    """One of the two watches."""
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        ...
+
+    def acknowledge(self, keys: frozenset[str]) -> None:
+        """Keys of incidents that need not be told again."""
+        ...
+
+
+def main(kind: str) -> None:
+    """Watch until stdin ends."""
+    lines = Lines()
+    line = first_line(sys.stdin.buffer)
+    if line is None:
+        return
+    loop = asyncio.new_event_loop()
+    watches: list[Watch] = []
+
+    def take(later: Line) -> None:
+        keys = frozenset(map(str, later.get("acknowledged", [])))
+        for watch in watches:
+            loop.call_soon_threadsafe(watch.acknowledge, keys)
+
+    follow(sys.stdin.buffer, take)
+    try:
+        config, inventory = usable(line.get("config") or {}, lines)
+        watches.append(open_watch(kind, config, inventory, line, lines))
+        loop.run_until_complete(_run(watches[0], lines))
+    except BrokenPipeError:  # the sensor is gone; its end of stdin says so too
+        vanish()
+
+
+async def _run(watch: Watch, lines: Lines) -> None:
+    """The watch, and the signs of life beside it: they stop when the event loop does."""
+    watching = asyncio.ensure_future(watch.run())
+    while not watching.done():
+        lines.put({"beat": time.time()})
+        await asyncio.wait([watching], timeout=BEAT_SECONDS)
+    watching.result()
+
+
+def usable(document: dict[str, Any], lines: Lines) -> tuple[Config, Inventory]:
+    """The configuration, tried again until it can be used: the inventory file may be mended meanwhile."""
+    told, attempt = "", 0
+    while True:
+        try:
+            config = from_dict(document, origin="the pack's configuration", plain_secrets=True)
+            return config, Inventory(config)
+        except ConfigError as error:
+            if error.sentence != told:
+                told = error.sentence
+                lines.log("error", f"nothing is watched: {told}")
+        lines.put({"beat": time.time()})
+        time.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+        attempt += 1
+
+
+def open_watch(kind: str, config: Config, inventory: Inventory, line: Line, lines: Lines) -> Watch:
+    """The watch behind a sensor.
+
+    :param kind: `kipmi` or `bmc`
+    """
+    state = line.get("state") or {}
+    if kind == "kipmi":
+        from .kipmi import KipmiWatch
+
+        return KipmiWatch(config, inventory, state, lines)
+    from .bmc import BmcWatch
+    from .confirm import Confirm
+
+    confirm = Confirm(config, line.get("secrets") or {}, line.get("stopped") or (), lines)
+    return BmcWatch(config, inventory, state, confirm, lines)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in (["kipmi"], ["bmc"]):
+        sys.exit("usage: python -m bmc_healer.watch kipmi|bmc")
+    main(sys.argv[1])

@@ -1,0 +1,172 @@
+"""The watch behind bmc_sensor: sweeps all BMCs without sessions, and confirms suspects with one."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from bmc_healer.bmc.address import Peer
+from bmc_healer.bmc.addresses import Addresses
+from bmc_healer.bmc.ping import sweep
+from bmc_healer.config.inventory import Inventory
+from bmc_healer.config.settings import Config, HostSettings
+from bmc_healer.errors import BmcError, ConfigError
+
+from . import lan, payload
+from .confirm import Confirm
+from .hysteresis import Event, Incident
+from .oob import LanPatient, confirmed, refuted, swept
+from .outages import Outages
+from .wire import Line, Lines
+
+ANSWERED = "answered"
+
+
+class BmcWatch:
+    """:param state: documents that the sensor persisted for an earlier watch, by name
+    :param confirm: asks a suspect once more
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        inventory: Inventory,
+        state: dict[str, Line],
+        confirm: Confirm,
+        lines: Lines,
+        *,
+        clock: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._config = config
+        self._inventory = inventory
+        self._state = state
+        self._confirm = confirm
+        self._lines = lines
+        self._clock = clock
+        self._random = rng or random.Random()  # noqa: S311 (jitter)
+        self._addresses = Addresses(lambda text: lines.log("warning", text), clock)
+        self._answered = set(state.get(ANSWERED, {}).get("hosts", []))
+        self._patients: dict[str, LanPatient] = {}
+        self._outages = Outages("oob", config.watch, state, lines)
+        self._trouble: str | None = None
+        self._hosts: dict[str, HostSettings] = {}
+        self._revision = -1
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        seconds = self._config.watch.bmc_poll_seconds
+        while True:
+            started = time.monotonic()
+            try:
+                self._reconcile()
+                self._tell_trouble(self._inventory.warning)
+                await self._round(self._hosts)
+            except (BmcError, ConfigError) as error:
+                self._tell_trouble(error.sentence)
+            except OSError as error:
+                self._tell_trouble(f"the BMCs cannot be asked: {error}")
+            pause = seconds * self._random.uniform(0.9, 1.1) - (time.monotonic() - started)
+            await asyncio.sleep(max(pause, min(seconds, 1.0)))
+
+    def acknowledge(self, keys: frozenset[str]) -> None:
+        """Keys of incidents that begin_heal took up."""
+        for name, patient in self._patients.items():
+            incident = patient.incident
+            if incident is not None and incident.key in keys:
+                self._patients[name] = replace(patient, incident=replace(incident, acknowledged=True))
+
+    def _reconcile(self) -> None:
+        """The hosts that have a BMC now."""
+        self._inventory.refresh()
+        if self._inventory.revision != self._revision:
+            self._hosts = {host.name: host for host in self._inventory.hosts() if host.bmc is not None}
+            self._revision = self._inventory.revision
+
+    async def _round(self, hosts: dict[str, HostSettings]) -> None:
+        """One sweep and what follows from it."""
+        peers = await asyncio.to_thread(self._addresses.peers, hosts.values())
+        found = await asyncio.to_thread(sweep, set(peers.values()))
+        for name in self._patients.keys() - peers.keys():
+            del self._patients[name]
+        for name, peer in peers.items():
+            self._take(name, peer, peer in found.alive)
+        self._remember_answered()
+        self._assess_mass(hosts)
+        await self._confirm_suspects(hosts, peers)
+
+    def _take(self, name: str, peer: Peer, alive: bool) -> None:
+        before = self._patients.get(name) or self._known(name)
+        now = self._clock()
+        after, event = swept(before, alive, self._config.watch, now)
+        self._patients[name] = after
+        if event is Event.REPEAT and after.incident is not None:
+            self._tell(after, peer, "still no answer on the LAN")
+        if event is Event.RECOVERED and before.incident is not None:
+            self._lines.put({"store": {f"incident:{name}": None}})
+            told = payload.recovered(before.incident, "oob", now)
+            self._lines.put(payload.trigger("bmc.recovered", told))
+        if after.answered and lan.transition(before.lan, after.lan):
+            if before.lan.alive_at is None and name in self._answered and not after.lan.dark_now:
+                return  # known to answer since an earlier watch
+            self._lines.put({"remember": {"host": name, **lan.memory(after.lan)}})
+
+    def _known(self, name: str) -> LanPatient:
+        """What an earlier watch knew."""
+        incident = Incident.from_document(self._state.get(f"incident:{name}"))
+        return LanPatient(answered=name in self._answered, incident=incident)
+
+    def _remember_answered(self) -> None:
+        new = {name for name, patient in self._patients.items() if patient.answered} - self._answered
+        if new:
+            self._answered |= new
+            self._lines.put({"store": {ANSWERED: {"hosts": sorted(self._answered)}}})
+
+    def _assess_mass(self, hosts: dict[str, HostSettings]) -> None:
+        answered = {name: patient for name, patient in self._patients.items() if patient.answered}
+        members = {name: hosts[name].label_keys for name in answered}
+        silent = {
+            name: patient.lan.dark_since or 0.0 for name, patient in answered.items() if patient.failures
+        }
+        enough = self._config.watch.bmc_failures
+        ill = {name: since for name, since in silent.items() if answered[name].failures >= enough}
+        self._outages.assess(members, ill, silent, self._clock())
+
+    async def _confirm_suspects(self, hosts: dict[str, HostSettings], peers: dict[str, Peer]) -> None:
+        suspects = [
+            name
+            for name, patient in self._patients.items()
+            if patient.suspect(self._config.watch) and not self._outages.hold(hosts[name].label_keys)
+        ]
+        for name, error in await self._ask(suspects, hosts, peers):
+            now = self._clock()
+            if error is None:
+                self._patients[name] = refuted(self._patients[name], now)
+                continue
+            self._patients[name] = confirmed(self._patients[name], name, now)
+            self._tell(self._patients[name], peers[name], error)
+
+    async def _ask(
+        self, names: Iterable[str], hosts: dict[str, HostSettings], peers: dict[str, Peer]
+    ) -> list[tuple[str, str | None]]:
+        """Each suspect with why it counts as silent, or None when it answered after all."""
+        names = list(names)
+        answers = await asyncio.gather(*(self._confirm.ask(hosts[name], peers[name]) for name in names))
+        return list(zip(names, answers, strict=True))
+
+    def _tell(self, patient: LanPatient, peer: Peer, error: str) -> None:
+        incident = patient.incident
+        if incident is None:
+            return
+        told = payload.oob(incident, peer[0], patient.failures, patient.lan.alive_at, error, self._clock())
+        self._lines.put({"store": {f"incident:{incident.host}": incident.document()}})
+        self._lines.put(payload.trigger(incident.trigger, told))
+
+    def _tell_trouble(self, trouble: str | None) -> None:
+        """Once, not at every sweep."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._lines.log("warning" if trouble else "info", trouble or "the BMCs can be watched again")

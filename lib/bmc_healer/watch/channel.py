@@ -1,0 +1,114 @@
+"""Samples of an SSH host: one long-lived channel on which `loop.sh` answers each request with one line.
+
+Nothing is installed on the host; the loop ends with its stdin, and so with this process. asyncssh runs in
+this process, so no ssh client is left behind either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from bmc_healer.config.settings import HostSettings
+from bmc_healer.errors import HostAccessError
+from bmc_healer.host.login import connect, reason, where
+
+from .snapshot import LINE_LIMIT, Hello, Sample, parse_hello, parse_snap
+
+BANNER_LINES = 20  # a login shell may greet before the loop speaks
+ANSWER_SECONDS = 20.0  # a snapshot takes milliseconds; a host that swaps may need longer
+KEEPALIVE_SECONDS = 60.0
+WINDOW = 4 * LINE_LIMIT  # bytes a host may send ahead before it is made to wait
+
+
+@dataclass
+class Channel:
+    """The connection to one host, opened by the first `sample` and after every failure anew."""
+
+    host: HostSettings
+    _connection: Any = None
+    _process: Any = None
+    _hello: Hello | None = None
+    _number: int = 0
+
+    @property
+    def where(self) -> str:
+        """For errors."""
+        return where(self.host)
+
+    async def sample(self) -> Sample:
+        """One look.
+
+        :raises HostAccessError: SSH failed, or no proper answer came within 20 s; the channel is closed
+        """
+        try:
+            if self._hello is None:
+                self._hello = await asyncio.wait_for(
+                    self._open(), self.host.ssh.connect_timeout + ANSWER_SECONDS
+                )
+            self._number += 1
+            self._process.stdin.write(f"{self._number}\n")
+            line = await asyncio.wait_for(self._line(), ANSWER_SECONDS)
+            return parse_snap(line, self._number, self._hello, self.where)
+        except HostAccessError:
+            self.close()
+            raise
+        except asyncio.TimeoutError:
+            self.close()
+            raise HostAccessError(
+                "no answer in time", self.where, "look whether the host is up and not overloaded"
+            ) from None
+        except (OSError, asyncio.IncompleteReadError, _ssh_error()) as error:
+            self.close()
+            raise HostAccessError(f"SSH failed: {reason(error)}", self.where, "is sshd up?") from None
+        except asyncio.CancelledError:  # the host was taken out of the configuration
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection up at once, without a word that could hang."""
+        if self._connection is not None:
+            self._connection.abort()
+        self._connection = self._process = self._hello = None
+
+    async def _open(self) -> Hello:
+        import asyncssh
+
+        self._connection = await connect(self.host, keepalive_seconds=KEEPALIVE_SECONDS)
+        script = resources.files(__package__).joinpath("loop.sh").read_text()
+        self._process = await self._connection.create_process(
+            f"exec sh -c {shlex.quote(script)}", stderr=asyncssh.DEVNULL, errors="replace", window=WINDOW
+        )
+        for _ in range(BANNER_LINES):
+            hello = parse_hello(await self._line())
+            if hello is not None:
+                return hello
+        raise HostAccessError(
+            "the watching loop does not start", self.where, "look at the login shell's output"
+        )
+
+    async def _line(self) -> str:
+        """One line; a host that floods without an end of line is cut off by the session's limit."""
+        try:
+            line: str = await self._process.stdout.readuntil("\n")
+        except asyncio.IncompleteReadError:
+            raise HostAccessError(
+                "the watching loop ended",
+                self.where,
+                "check that `sh` runs there and the SSH session stays open",
+            ) from None
+        if len(line) > LINE_LIMIT:
+            raise HostAccessError(
+                "the watching loop sends too much", self.where, "look at what `sh` is there"
+            )
+        return line
+
+
+def _ssh_error() -> type[Exception]:
+    import asyncssh
+
+    error: type[Exception] = asyncssh.Error
+    return error

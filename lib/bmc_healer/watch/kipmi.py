@@ -1,0 +1,191 @@
+"""The watch behind kipmi_sensor: looks at every host, asks the LAN side when one seems ill, tells the news.
+
+Each host has a task of its own, so a hung one delays nobody; the pings are one sweep for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from bmc_healer.bmc.addresses import Addresses
+from bmc_healer.bmc.ping import sweep
+from bmc_healer.config.inventory import Inventory
+from bmc_healer.config.settings import Config, HostSettings
+from bmc_healer.errors import BmcError, ConfigError, HostAccessError
+
+from . import lan
+from .hysteresis import Illness, Incident
+from .outages import Outages
+from .patient import Patient
+from .probe import LEARNT, Probes
+from .prober import Prober, open_prober
+from .snapshot import Sample
+from .wire import Line, Lines
+
+BACKOFF_SECONDS = (5.0, 15.0, 60.0, 300.0)  # between attempts to reach a host; the last one stays
+START_PER_SECOND = 40  # SSH connections opened per second after a start
+
+
+class KipmiWatch:
+    """:param state: documents that the sensor persisted for an earlier watch, by name
+    :param lines: where triggers and documents go
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        inventory: Inventory,
+        state: dict[str, Line],
+        lines: Lines,
+        *,
+        clock: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+        prober: Callable[[HostSettings], Prober] = open_prober,
+    ) -> None:
+        self._config = config
+        self._inventory = inventory
+        self._state = state
+        self._lines = lines
+        self._clock = clock
+        self._random = rng or random.Random()  # noqa: S311 (jitter)
+        self._prober = prober
+        self._patients: dict[str, Patient] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._revision = -1
+        self._addresses = Addresses(lambda text: lines.log("warning", text), clock)
+        self._outages = Outages("inband", config.watch, state, lines)
+        self._probes = Probes(config, lines, clock)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        window = self._config.watch.counter_window_seconds
+        swept_all = 0.0
+        warned: str | None = None
+        while True:
+            try:
+                self._reconcile()
+                if self._inventory.warning != warned:
+                    warned = self._inventory.warning
+                    self._lines.log("warning", warned or "the inventory is good again")
+            except ConfigError as error:
+                if error.sentence != warned:
+                    warned = error.sentence
+                    self._lines.log("error", warned)
+            everybody = self._clock() - swept_all >= self._config.watch.poll_seconds
+            swept_all = self._clock() if everybody else swept_all
+            await self._ask_lan([p for p in self._patients.values() if everybody or p.closely])
+            self._assess_mass()
+            await asyncio.sleep(window * self._random.uniform(0.8, 1.0))
+
+    def acknowledge(self, keys: frozenset[str]) -> None:
+        """Keys of incidents that begin_heal took up."""
+        for patient in self._patients.values():
+            patient.acknowledge(keys)
+
+    def _reconcile(self) -> None:
+        """A task for each host that is configured now; those last seen ill start first."""
+        for name, task in list(self._tasks.items()):
+            if task.done():  # never by itself: a fault of ours must not leave a host unwatched in silence
+                fault = "cancelled" if task.cancelled() else repr(task.exception())
+                self._lines.log("error", f"{name}: the watch stumbled: {fault}; it starts again")
+                self._start(self._patients[name], self._config.watch.poll_seconds)
+        self._inventory.refresh()
+        if self._inventory.revision == self._revision:
+            return
+        hosts = {host.name: host for host in self._inventory.hosts() if host.transport != "none"}
+        self._revision = self._inventory.revision
+        for name in [n for n, p in self._patients.items() if hosts.get(n) != p.host]:
+            self._tasks.pop(name).cancel()
+            del self._patients[name]
+        fresh = [host for name, host in hosts.items() if name not in self._patients]
+        spread = min(len(fresh) / START_PER_SECOND, self._config.watch.poll_seconds)
+        for host in fresh:
+            illness = Illness(Incident.from_document(self._state.get(f"incident:{host.name}")))
+            seen = lan.LanSeen(**self._state.get(f"lan:{host.name}", {}))
+            ask_at = self._clock() + self._random.uniform(0.1, 1.0) * self._config.watch.probe_seconds
+            patient = Patient(
+                host,
+                last_answer=ask_at - self._config.watch.probe_seconds,
+                ask_at=None if f"{LEARNT}{host.name}" in self._state else ask_at,
+                illness=illness,
+                lan=seen,
+            )
+            self._patients[host.name] = patient
+            delay = 0.0 if illness.incident else self._random.uniform(0, spread)
+            self._start(patient, delay)
+
+    def _start(self, patient: Patient, delay: float) -> None:
+        task = asyncio.get_running_loop().create_task(self._attend(patient, delay))
+        self._tasks[patient.host.name] = task
+
+    async def _attend(self, patient: Patient, delay: float) -> None:
+        """Look at one host again and again."""
+        watch = self._config.watch
+        prober = self._prober(patient.host)
+        failures, trouble = 0, ""
+        try:
+            while True:
+                await asyncio.sleep(delay)
+                started = time.monotonic()
+                try:
+                    sample = await prober.sample()
+                except HostAccessError as error:
+                    if error.sentence != trouble:
+                        trouble = error.sentence
+                        self._lines.log("warning", trouble)
+                    pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
+                    delay, failures = pause * self._random.uniform(0.5, 1.0), failures + 1
+                    continue
+                if trouble:
+                    self._lines.log("info", f"{patient.host.name}: can be watched again")
+                failures, trouble = 0, ""
+                self._examine(patient, sample)
+                pause = watch.counter_window_seconds if patient.closely else watch.poll_seconds
+                delay = max(pause - (time.monotonic() - started), min(pause, 1.0))
+        finally:
+            prober.close()
+
+    def _examine(self, patient: Patient, sample: Sample) -> None:
+        now = self._clock()
+        many = len(self._patients) >= self._config.watch.mass_outage_hosts
+        lines = patient.examine(
+            sample,
+            self._config,
+            now,
+            held=self._outages.hold(patient.host.label_keys),
+            settle_seconds=self._config.watch.poll_seconds if many else 0.0,
+        )
+        for line in lines:
+            self._lines.put(line)
+        if patient.probe_due(self._config, now) and self._probes.start(patient.host, patient.learnt):
+            patient.probed(self._config, now)
+
+    async def _ask_lan(self, patients: list[Patient]) -> None:
+        hosts = {patient.host.name: patient for patient in patients}
+        peers = self._addresses.peers(patient.host for patient in patients)
+        if not peers:
+            return
+        try:
+            found = await asyncio.to_thread(sweep, list(set(peers.values())), attempts=3)
+        except (BmcError, OSError) as error:
+            self._lines.log("warning", f"the BMCs cannot be pinged: {error}")
+            return
+        for name, peer in peers.items():
+            patient = hosts[name]
+            before, patient.lan = patient.lan, lan.seen(patient.lan, peer in found.alive, self._clock())
+            if before.dark_now != patient.lan.dark_now:
+                told = {"alive_at": patient.lan.alive_at, "dark_at": patient.lan.dark_at}
+                told["dark_since"] = patient.lan.dark_since
+                self._lines.put({"store": {f"lan:{name}": told}})
+                self._lines.put({"remember": {"host": name, **lan.memory(patient.lan)}})
+
+    def _assess_mass(self) -> None:
+        """Many ill hosts at once are told as one; their own triggers are held back, pending ones too."""
+        patients = self._patients.values()
+        members = {p.host.name: p.host.label_keys for p in patients if p.look is not None}
+        ill = {p.host.name: p.illness.incident.since for p in patients if p.illness.incident}
+        ill |= {p.host.name: p.illness.pending_since for p in patients if p.illness.pending_since}
+        self._outages.assess(members, ill, ill, self._clock())

@@ -1,0 +1,94 @@
+"""What a sensor keeps in the datastore for its watch process: its documents, and what concerns everybody."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bmc_healer.config.settings import WatchSettings
+from bmc_healer.state import keys
+from bmc_healer.state.heal_state import HealState
+from bmc_healer.state.store import Datastore, Document, Store
+
+from .overdue import Overdue, overdue
+
+WATCHES = "bmc_healer:w:"  # documents of the watches: `w:kipmi:<name>:`, `w:bmc:<name>:`
+INCIDENT = "incident:"
+ASKED_AT_ONCE = 20  # open incidents whose acknowledgement is looked for in one go: two calls each
+
+
+class Ledger:
+    """:param kind: `kipmi` or `bmc`. Every method raises StateError when the datastore cannot be trusted."""
+
+    def __init__(self, kind: str, datastore: Datastore, clock: Callable[[], float] = time.time) -> None:
+        self._prefix = keys.key(WATCHES, kind)
+        self._datastore = datastore
+        self._store = Store(datastore, clock)
+        self._state = HealState(datastore, clock=clock)
+        self._clock = clock
+        self._open: dict[str, Document] = {}
+
+    def documents(self) -> dict[str, Document]:
+        """What an earlier watch left, by name."""
+        kept = self._store.read(self._prefix).values()
+        found = {d["name"]: d["document"] for d in kept if "name" in d and "document" in d}
+        self._open = {name: d for name, d in found.items() if _unacknowledged(name, d)}
+        return found
+
+    def refused_credentials(self) -> list[str]:
+        """Credentials that no login may be tried with."""
+        fleet = self._state.fleet()
+        return sorted({s.name for s in fleet.stopped} | {b.credential for b in fleet.bad_logins})
+
+    def secrets(self, config: dict[str, Any]) -> dict[str, str]:
+        """Passwords of the credentials that name a datastore key, by that key."""
+        credentials = [c for c in (config.get("credentials") or {}).values() if isinstance(c, dict)]
+        names = {str(c["password_key"]) for c in credentials if c.get("password_key")}
+        values = {name: self._datastore.get_value(name, local=False, decrypt=True) for name in sorted(names)}
+        return {name: value for name, value in values.items() if value}
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Keep what a line of the watch says; lines that keep nothing are ignored."""
+        for name, document in (line.get("store") or {}).items():
+            self._keep(name, document)
+        if told := line.get("remember"):
+            self._state.remember(told["host"], **{k: v for k, v in told.items() if k != "host"})
+        if mass := line.get("mass"):
+            if mass["until"] is None:
+                self._state.end_mass_outage(mass["label"])
+            else:
+                self._state.declare_mass_outage(mass["label"], mass["hosts"], mass["until"])
+        if bad := line.get("bad_login"):
+            self._state.bad_login(bad["credential"], bad["bmc"])
+
+    def newly_acknowledged(self) -> list[str]:
+        """Keys of open incidents that somebody took up since; they are kept as such."""
+        found = []
+        for name in list(self._open)[:ASKED_AT_ONCE]:
+            document = self._open[name] = self._open.pop(name)  # to the end: all get their turn
+            if document["key"] in self._state.acknowledged(document["host"]):
+                self._keep(name, {**document, "acknowledged": True})
+                found.append(str(document["key"]))
+        return found
+
+    def overdue(self, settings: WatchSettings) -> list[Overdue]:
+        """Heals without a sign of life."""
+        locks = self._state.fleet().locks
+        beats = {lock.host: self._state.host(lock.host).heartbeats for lock in locks}
+        return overdue(locks, beats, settings.overdue_seconds, self._clock())
+
+    def _keep(self, name: str, document: Document | None) -> None:
+        if document is None:
+            self._store.delete(keys.key(self._prefix, name))
+            self._open.pop(name, None)
+            return
+        self._store.write(keys.key(self._prefix, name), {"name": name, "document": document})
+        if _unacknowledged(name, document):
+            self._open[name] = document
+        else:
+            self._open.pop(name, None)
+
+
+def _unacknowledged(name: str, document: Document) -> bool:
+    return name.startswith(INCIDENT) and not document.get("acknowledged")

@@ -1,0 +1,158 @@
+"""Samples of this very machine, read directly: no child process, nothing read that can hang.
+
+The same data as `loop.sh` gives, by the same rules.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bmc_healer.errors import HostAccessError
+from bmc_healer.host.facts import ClientProcess
+from bmc_healer.host.programs import classify
+
+from .snapshot import Counters, Sample, Thread
+
+KIPMI = re.compile(r"kipmi\d+$")
+CLIENT_NAMES = (
+    "ipmi",
+    "bmc-",
+)  # how the names of those programs begin that `programs.classify` is asked about
+KTHREADD = 2  # parent of every kernel thread
+DETAILED = 64  # clients that are looked at more closely; a pile is known by its first
+# A name that was read twice is trusted for so many polls. Between fork and exec a process has its parent's
+# name, a pid comes back, a program renames itself; what matters here lives for minutes.
+TRUSTED_POLLS = 8
+
+
+@dataclass
+class LocalProbe:
+    """Reads this host. `proc` and `sys` are roots for tests.
+
+    The cache holds, for each pid with an uninteresting name, the poll at which its name is read again.
+    """
+
+    proc: Path = Path("/proc")
+    sys: Path = Path("/sys")
+    hz: int = field(default_factory=lambda: os.sysconf("SC_CLK_TCK"))
+    _poll: int = 0
+    _again: dict[str, int] = field(default_factory=dict)
+
+    def sample(self) -> Sample:
+        """One look.
+
+        :raises HostAccessError: /proc is not what Linux shows
+        """
+        self._poll += 1
+        kipmi: list[Thread] = []
+        clients: list[ClientProcess] = []
+        count = 0
+        try:
+            at = float(self._read("uptime").split()[0])
+            for pid, name in self._interesting():
+                if (stat := self._stat(pid)) is None:
+                    continue
+                if not KIPMI.match(name):
+                    count += 1
+                    if count <= DETAILED:
+                        clients.append(self._client(pid, name, stat, at))
+                elif int(stat[1]) == KTHREADD:
+                    kipmi.append(Thread(int(pid), int(stat[19]), int(stat[11]) + int(stat[12]), name))
+            cpu = [int(word) for word in self._read("stat").split("\n", 1)[0].split()[1:9]]
+            return Sample(
+                at=at,
+                hz=self.hz,
+                boot_id=self._read("sys/kernel/random/boot_id").strip(),
+                kernel=self._read("sys/kernel/osrelease").strip(),
+                load1=float(self._read("loadavg").split()[0]),
+                cpu_ticks=(sum(cpu), cpu[4]),
+                kipmi=tuple(kipmi),
+                clients=tuple(clients),
+                client_count=count,
+                counters=self._counters(),
+            )
+        except (OSError, ValueError, IndexError) as error:
+            raise HostAccessError(f"/proc cannot be read ({error})", "this machine") from None
+
+    def _interesting(self) -> list[tuple[str, str]]:
+        """Process ids and names of kipmi threads and IPMI clients."""
+        found: list[tuple[str, str]] = []
+        again: dict[str, int] = {}
+        for pid in os.listdir(self.proc):  # noqa: PTH208 (Path objects for 5000 pids cost more than the poll)
+            if not pid.isdigit():
+                continue
+            due = self._again.get(pid)
+            if due is not None and due > self._poll:
+                again[pid] = due
+                continue
+            try:
+                name = self._read(f"{pid}/comm").rstrip("\n")
+            except OSError:
+                continue  # ended meanwhile
+            if KIPMI.match(name) or _one_shot(name):
+                found.append((pid, name))
+            else:  # read again at the next poll the first time, later once in a while, not all in one poll
+                again[pid] = self._poll + (1 if due is None else TRUSTED_POLLS - int(pid) % 2)
+        self._again = again
+        return found
+
+    def _stat(self, pid: str) -> list[str] | None:
+        """Fields of /proc/PID/stat from the state on (proc(5) field 3 is index 0)."""
+        try:
+            return self._read(f"{pid}/stat").rpartition(") ")[2].split()
+        except OSError:
+            return None
+
+    def _client(self, pid: str, name: str, stat: list[str], at: float) -> ClientProcess:
+        argv: list[str] = []
+        if stat[0] != "D":  # in D its memory map may be locked: reading the command line could hang
+            with suppress(OSError):
+                argv = self._read(f"{pid}/cmdline").split("\0")[:-1]
+        program = classify(name, argv)
+        return ClientProcess(
+            pid=int(pid),
+            start_ticks=int(stat[19]),
+            program=program.program,
+            subcommand=program.subcommand,
+            age_seconds=at - int(stat[19]) / self.hz,
+            state=stat[0],
+            wchan=self._wchan(pid),
+            kind=program.kind,
+            inband=program.inband,
+        )
+
+    def _wchan(self, pid: str) -> str:
+        try:
+            return self._read(f"{pid}/wchan")
+        except OSError:
+            return ""
+
+    def _counters(self) -> dict[str, Counters]:
+        found: dict[str, Counters] = {}
+        names = ("complete_transactions", "short_timeouts", "long_timeouts", "hosed_count")
+        for device in self.sys.glob("class/ipmi/ipmi[0-9]*/device"):
+            try:
+                done, short, long, hosed = (int((device / name).read_text()) for name in names)
+            except (OSError, ValueError):
+                continue
+            found[device.parent.name] = Counters(done, short + long, hosed)
+        for stats in self.proc.glob("ipmi/[0-9]*/si_stats"):  # kernels that have no such attributes in sysfs
+            try:
+                rows = dict(line.split(":", 1) for line in stats.read_text().splitlines() if ":" in line)
+                done, short, long, hosed = (int(rows[name]) for name in names)
+            except (OSError, ValueError, KeyError):
+                continue
+            found[f"ipmi{stats.parent.name}"] = Counters(done, short + long, hosed)
+        return found
+
+    def _read(self, name: str) -> str:
+        with open(f"{self.proc}/{name}", errors="replace") as file:  # noqa: PTH123 (see _interesting)
+            return file.read()
+
+
+def _one_shot(name: str) -> bool:
+    return name.startswith(CLIENT_NAMES) and classify(name, ()).kind == "client"

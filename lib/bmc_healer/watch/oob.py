@@ -1,0 +1,71 @@
+"""One BMC between two sweeps: failures, suspicion, incident, recovery. The counterpart of `hysteresis.py`.
+
+Only a BMC that has answered before can be unresponsive (SAFETY 2): an address that never answered is a
+mistake in the configuration, a cable, or a LAN side that is switched off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bmc_healer.config.settings import WatchSettings
+
+from .hysteresis import UNRESPONSIVE, Event, Incident
+from .lan import LanSeen, seen
+
+
+@dataclass(frozen=True)
+class LanPatient:
+    """What the sweeps found of one BMC.
+
+    :param answered: it has answered at least once, ever
+    :param failures: sweeps in a row without an answer; `good`: with one, since the incident began
+    """
+
+    lan: LanSeen = LanSeen()  # noqa: RUF009 (frozen)
+    answered: bool = False
+    failures: int = 0
+    good: int = 0
+    incident: Incident | None = None
+
+    def suspect(self, settings: WatchSettings) -> bool:
+        """Silent for long enough to be asked once more, with a session, before it is told."""
+        return self.answered and self.incident is None and self.failures >= settings.bmc_failures
+
+
+def swept(patient: LanPatient, alive: bool, settings: WatchSettings, now: float) -> tuple[LanPatient, Event]:
+    """The patient after one more sweep: `RECOVERED`, `REPEAT` of what nobody acknowledged, or `NONE`."""
+    incident = patient.incident
+    after = replace(
+        patient,
+        lan=seen(patient.lan, alive, now),
+        answered=patient.answered or alive,
+        failures=0 if alive else patient.failures + 1,
+        good=patient.good + 1 if alive and incident else 0,
+    )
+    if incident is None:
+        return after, Event.NONE
+    if after.good >= settings.recover_polls:
+        return replace(after, incident=None, good=0), Event.RECOVERED
+    if incident.acknowledged or alive or now - incident.told_at < settings.repeat_seconds:
+        return after, Event.NONE
+    return replace(after, incident=replace(incident, told_at=now)), Event.REPEAT
+
+
+def confirmed(patient: LanPatient, host: str, now: float) -> LanPatient:
+    """The patient with the incident that begins now."""
+    incident = Incident(
+        key=f"{host}:oob:{int(now)}",
+        host=host,
+        trigger=UNRESPONSIVE,
+        signature="silent_lan",
+        silent=True,
+        since=patient.lan.dark_since or now,
+        told_at=now,
+    )
+    return replace(patient, incident=incident)
+
+
+def refuted(patient: LanPatient, now: float) -> LanPatient:
+    """It answered the closer look after all."""
+    return replace(patient, lan=seen(patient.lan, True, now), failures=0)

@@ -1,0 +1,74 @@
+"""The one rare in-band question to a host that nobody asks: an idle driver shows no sign of a hang (KERNELS).
+
+It goes through the same access as every command; whether one is due decides `Patient.probe_due`. From a
+healthy BMC it brings what later proves its identity: GUID and firmware. A BMC that hangs does not answer it,
+and its request makes the counters tell.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from bmc_healer.config.settings import Config, HostSettings
+from bmc_healer.errors import HealerError
+
+from .wire import Line, Lines
+
+AT_ONCE = 4  # an unanswered one lasts a minute; more would be a load on the sensor's machine
+MARK = "probe"
+LEARNT = "learnt:"  # names of the documents that say whose GUID and firmware were asked for
+
+
+class Probes:
+    """Starts probes in threads of their own, a few at once."""
+
+    def __init__(self, config: Config, lines: Lines, clock: Callable[[], float]) -> None:
+        self._limit = config.ladder.probe_limit
+        self._lines = lines
+        self._clock = clock
+        self._under_way: set[str] = set()
+
+    def start(self, host: HostSettings, learnt: Callable[[], None]) -> bool:
+        """Ask now; False when this host is being asked, or enough others are.
+
+        :param learnt: called in the probe's thread when the BMC has answered
+        """
+        if host.name in self._under_way or len(self._under_way) >= AT_ONCE:
+            return False
+        self._under_way.add(host.name)
+        threading.Thread(
+            target=self._ask, args=(host, learnt), name=f"probe {host.name}", daemon=True
+        ).start()
+        return True
+
+    def _ask(self, host: HostSettings, learnt: Callable[[], None]) -> None:
+        try:
+            told = learn(host, self._limit, self._clock)
+            if told:
+                self._lines.put({"store": {f"{LEARNT}{host.name}": {"at": self._clock()}}})
+                self._lines.put({"remember": {"host": host.name, **told}})
+                learnt()
+        except HealerError as error:
+            self._lines.log("info", f"no in-band probe: {error.sentence}")
+        finally:
+            self._under_way.discard(host.name)
+
+
+def learn(host: HostSettings, limit: float, clock: Callable[[], float]) -> Line:
+    """What a healthy BMC says in-band, as members of HostMemory; empty when it does not answer.
+
+    :raises HealerError: the host cannot be reached
+    """
+    from bmc_healer.host import open_access
+    from bmc_healer.host.probe import inband_answer, inband_guid
+
+    with open_access(host) as access:
+        answer = inband_answer(access, limit=limit, mark=MARK)
+        if not answer.answered:
+            return {}
+        learnt: Line = {"inband_ok_at": clock()}
+        if answer.firmware:
+            learnt["firmware"] = answer.firmware
+        guid = inband_guid(access, limit=limit)
+        return learnt | ({"bmc_guid": guid} if guid else {})

@@ -1,0 +1,82 @@
+"""A booted guest per driver and worker, brought back to healthy after each test; the product beside it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from tests.guest.chat import Chat
+from tests.guest.healer import Healer
+
+SECONDS = 900  # of a test; the longest take 300 s on two idle cores, and CI's may not be idle
+
+
+@pytest.fixture(scope="session")
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Lab]]:
+    """The guest of a driver, booted when first asked for; all end with the run."""
+    labs: dict[str, Lab] = {}
+    with ExitStack() as stack:
+
+        def of(driver: str) -> Lab:
+            if driver not in labs:
+                run_dir = tmp_path_factory.mktemp(driver)
+                labs[driver] = stack.enter_context(Lab(driver=driver, name=driver, run_dir=run_dir))
+            return labs[driver]
+
+        yield of
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, booted: Callable[[str], Lab]) -> Iterator[Lab]:
+    """A healthy guest with nothing counted by its BMC; the legacy driver's unless the test says
+
+    `@pytest.mark.parametrize("lab", ["legacy", "stock"], indirect=True)`.
+    """
+    of = booted(getattr(request, "param", "legacy"))
+    yield of
+    of.restore()
+
+
+@pytest.fixture
+def stock(booted: Callable[[str], Lab]) -> Iterator[Lab]:
+    """A healthy guest with Debian's own driver."""
+    of = booted("stock")
+    of.bmc.reset_seconds(3)
+    yield of
+    of.restore()
+
+
+@pytest.fixture
+def irq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A guest whose KCS interface has an interrupt: no kipmi thread at all."""
+    run_dir = tmp_path_factory.mktemp("irq")
+    with Lab(driver="stock", irq=5, name="irq", reset_seconds=3, run_dir=run_dir) as lab:
+        yield lab
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    """A chat endpoint; it hears nothing before a test names it in `notify`."""
+    with Chat() as chat:
+        yield chat
+
+
+@pytest.fixture
+def healer(stock: Lab, tmp_path: Path) -> Iterator[Healer]:
+    """The product, configured for the stock guest."""
+    healer = Healer(stock, tmp_path)
+    yield healer
+    healer.close()
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A hung legacy guest spins a core: one worker alone has such guests. A test may hold several heals."""
+    for item in items:
+        item.add_marker(pytest.mark.timeout(SECONDS))
+        fixtures = getattr(item, "fixturenames", ())
+        callspec = getattr(item, "callspec", None)
+        if "lab" in fixtures and (callspec is None or callspec.params.get("lab", "legacy") == "legacy"):
+            item.add_marker(pytest.mark.xdist_group("legacy"))

@@ -1,0 +1,48 @@
+"""What is typed in chat is a host's name or nothing: it is not evaluated, and what it evaluates to not shown.
+
+Orquesta evaluates YAQL and Jinja in the inputs of a workflow, `st2kv` included. The real pack, with its real
+actions, on packrunner: no such host exists, so nothing is touched.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from packrunner.runner import PackRunner
+from tests.pack.temporary import CONFIG, PACK
+
+EVALUATED = "4242"  # what the expressions below are worth
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory):
+    with PackRunner(PACK, CONFIG, tmp_path_factory.mktemp("state")) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bmc heal h<%42*101%>",
+        "bmc reset h{{42*101}}",
+        "bmc reset db01 host=h<%42*101%>",
+        "bmc heal db01 asked_host=h<%42*101%>",
+        "bmc heal db01 h<%42*101%>",
+    ],
+)
+def test_chat_is_not_shown_what_an_expression_is_worth(runner, text):
+    """`<%st2kv('system.bmc_dell',decrypt=>true)%>` would be a password."""
+    reply = runner.chat(text, "jane")
+    children = runner.executions.list(parent=reply.execution.id)
+    told = next(child for child in children if child.task == "tell_end")
+    assert told.output["text"] and reply.text
+    assert EVALUATED not in reply.text + told.output["title"] + told.output["text"]
+
+
+@pytest.mark.parametrize("text", ["bmc diagnose <%42*101%>", "bmc status {{42*101}}", "bmc pause <%42*101%>"])
+def test_the_other_commands_do_not_evaluate_at_all(runner, text):
+    reply = runner.chat(text, "jane")
+    assert EVALUATED not in reply.text + json.dumps(reply.execution.as_api())
+    assert "42*101" in reply.text and reply.text.endswith("e.g. db01.")

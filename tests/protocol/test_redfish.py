@@ -1,0 +1,241 @@
+"""Redfish over real HTTP. The BMC's side is a mock: no BMC with Redfish can be had on a test machine."""
+
+import base64
+import contextlib
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from bmc_healer.bmc import redfish
+from bmc_healer.bmc.facts import Login
+from bmc_healer.config.secrets import BmcLogin
+from bmc_healer.config.settings import RedfishSettings
+from bmc_healer.errors import BmcError, BmcLoginError
+
+LOGIN = BmcLogin("ädmin".encode(), b"s:cret")
+LIMIT = 20.0
+ROOT = "/redfish/v1"
+BMC1 = f"{ROOT}/Managers/BMC1"
+SYSTEM = "4C4C4544-0042-3510-8052-B3C04F4B4E32"
+RESET = f"{BMC1}/Actions/Manager.Reset"
+HEALTHY = {
+    f"{ROOT}/Managers": {"Members": [{"@odata.id": BMC1}]},
+    BMC1: {
+        "FirmwareVersion": "2.41",
+        "Links": {"ManagerForServers": [{"@odata.id": f"{ROOT}/Systems/1"}]},
+        "Actions": {
+            "#Manager.Reset": {
+                "target": RESET,
+                "ResetType@Redfish.AllowableValues": ["GracefulRestart", "ForceRestart"],
+            }
+        },
+    },
+    f"{ROOT}/Systems/1": {"UUID": SYSTEM, "PowerState": "On"},
+    f"{ROOT}/TaskService/Tasks": {"Members": []},
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def answer(self):
+        server = self.server
+        length = int(self.headers.get("Content-Length") or 0)
+        server.seen.append((self.command, self.path, self.rfile.read(length).decode()))
+        expected = "Basic " + base64.b64encode(LOGIN.username + b":" + LOGIN.password).decode()
+        answer = server.answers.get(self.path, 404)
+        if self.headers["Authorization"] != expected:
+            answer = 401
+        if callable(answer):
+            answer(self)
+            return
+        status, body = (answer, {}) if isinstance(answer, int) else (200, answer)
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", f"{server.elsewhere}{self.path}")
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    do_GET = do_POST = answer  # noqa: N815 - http.server's names
+
+
+@contextlib.contextmanager
+def serving(**changes):
+    """A Redfish service; `answers`: path -> JSON, bytes, HTTP status or a function of the handler."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.answers = {**HEALTHY, RESET: 204, **changes.pop("answers", {})}
+    server.seen, server.elsewhere = [], changes.pop("elsewhere", "")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield server, RedfishSettings(url=server.url, **changes)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def posts(server):
+    return [(path, json.loads(body)) for method, path, body in server.seen if method == "POST"]
+
+
+def test_a_look():
+    with serving() as (_, settings):
+        facts = redfish.look(settings, LOGIN, limit=LIMIT)
+    assert (facts.alive, facts.login, facts.error) == (True, Login.OK, "")
+    assert (facts.guid, facts.firmware, facts.power_on) == (
+        "4c4c454400423510" + "8052b3c04f4b4e32",
+        "2.41",
+        True,
+    )
+
+
+def test_the_reset_is_sent_once_and_only_after_the_permission():
+    with serving() as (server, settings):
+        seen = []
+        answer = redfish.manager_reset(
+            settings, LOGIN, limit=LIMIT, may_send=lambda: seen.extend(server.seen)
+        )
+        assert (answer.sent, answer.completion_code, answer.via, answer.error) == (True, 0, "redfish", "")
+        assert seen
+        assert not [entry for entry in seen if entry[0] == "POST"]
+        assert posts(server) == [(RESET, {"ResetType": "ForceRestart"})]
+
+
+def test_what_stops_the_deed_stops_it():
+    def no():
+        raise RuntimeError("not now")
+
+    with serving() as (server, settings):
+        with pytest.raises(RuntimeError, match="not now"):
+            redfish.manager_reset(settings, LOGIN, limit=LIMIT, may_send=no)
+        assert posts(server) == []
+
+
+def test_a_wrong_login_is_one_request():
+    wrong = BmcLogin(b"admin", b"Tr0ub4dor")
+    with serving() as (server, settings):
+        answer = redfish.manager_reset(settings, wrong, limit=LIMIT, may_send=pytest.fail)
+        assert (answer.sent, answer.completion_code, answer.login) == (False, None, Login.REFUSED)
+        assert len(server.seen) == 1
+        assert "Tr0ub4dor" not in answer.error
+        with pytest.raises(BmcLoginError):
+            redfish.task_running(settings, wrong, limit=LIMIT)
+        assert redfish.look(settings, wrong, limit=LIMIT).login is Login.REFUSED
+        assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "login"), [(401, Login.REFUSED), (403, Login.PRIVILEGE), (400, Login.OK), (503, Login.OK)]
+)
+def test_a_refused_reset_is_said(status, login):
+    with serving(answers={RESET: status}) as (server, settings):
+        answer = redfish.manager_reset(settings, LOGIN, limit=LIMIT, may_send=lambda: None)
+        assert (answer.sent, answer.completion_code, answer.login) == (True, status, login)
+        assert str(status) in answer.error
+        assert len(posts(server)) == 1
+
+
+def test_a_reset_whose_answer_is_lost_may_have_happened():
+    with serving(answers={RESET: lambda handler: handler.connection.close()}) as (server, settings):
+        answer = redfish.manager_reset(settings, LOGIN, limit=LIMIT, may_send=lambda: None)
+        assert (answer.sent, answer.completion_code) == (True, None)
+        assert answer.error
+        assert len(posts(server)) == 1
+
+
+def action(**fields):
+    return {**HEALTHY[BMC1], "Actions": {"#Manager.Reset": {"target": RESET, **fields}}}
+
+
+@pytest.mark.parametrize(
+    ("manager", "sent"),
+    [
+        (action(), "ForceRestart"),
+        (action(**{"ResetType@Redfish.AllowableValues": ["GracefulRestart"]}), "GracefulRestart"),
+        (action(**{"ResetType@Redfish.AllowableValues": ["ResetToDefaults"]}), None),
+        (action(target="http://127.0.0.2/elsewhere"), None),
+        (action(target="//127.0.0.2/elsewhere"), None),
+        ({}, None),
+        ([], None),
+        (b"<html>", None),
+        (500, None),
+    ],
+)
+def test_which_reset_is_sent(manager, sent):
+    with serving(answers={BMC1: manager}) as (server, settings):
+        answer = redfish.manager_reset(settings, LOGIN, limit=LIMIT, may_send=lambda: None)
+        assert posts(server) == ([(RESET, {"ResetType": sent})] if sent else [])
+        assert bool(answer.error) is (sent is None)
+
+
+def test_which_of_two_managers_must_be_said():
+    both = {"Members": [{"@odata.id": f"{ROOT}/Managers/CMC"}, {"@odata.id": BMC1}]}
+    with serving(answers={f"{ROOT}/Managers": both}) as (_, settings):
+        assert "CMC, BMC1" in redfish.look(settings, LOGIN, limit=LIMIT).error
+    with serving(answers={f"{ROOT}/Managers": both}, manager="BMC1") as (_, settings):
+        assert redfish.look(settings, LOGIN, limit=LIMIT).firmware == "2.41"
+
+
+def test_the_credential_follows_no_redirect():
+    with (
+        serving() as (other, _),
+        serving(answers={f"{ROOT}/Managers": 302}, elsewhere=other.url) as (_, settings),
+    ):
+        assert redfish.look(settings, LOGIN, limit=LIMIT).error
+        assert other.seen == []
+
+
+@pytest.mark.parametrize(
+    ("states", "running"),
+    [
+        ([], False),
+        (["Completed", "Killed"], False),
+        (["Completed", "Running"], True),
+        (["New"], True),
+        ([None], True),
+    ],
+)
+def test_tasks(states, running):
+    paths = [f"{ROOT}/TaskService/Tasks/{number}" for number in range(len(states))]
+    tasks = dict(zip(paths, ({"TaskState": state} for state in states), strict=True))
+    members = {f"{ROOT}/TaskService/Tasks": {"Members": [{"@odata.id": path} for path in paths]}}
+    with serving(answers=members | tasks) as (_, settings):
+        assert redfish.task_running(settings, LOGIN, limit=LIMIT) is running
+
+
+def test_no_task_service_is_no_task_but_a_broken_one_is_unknown():
+    with serving(answers={f"{ROOT}/TaskService/Tasks": 404}) as (_, settings):
+        assert redfish.task_running(settings, LOGIN, limit=LIMIT) is False
+    with serving(answers={f"{ROOT}/TaskService/Tasks": 500}) as (_, settings), pytest.raises(BmcError):
+        redfish.task_running(settings, LOGIN, limit=LIMIT)
+
+
+def drip(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(b" ")
+            time.sleep(0.1)
+
+
+def test_a_bmc_that_drips_its_answer_is_left_at_the_limit():
+    with serving(answers={f"{ROOT}/Managers": drip}) as (_, settings):
+        started = time.monotonic()
+        facts = redfish.look(settings, LOGIN, limit=2)
+        assert time.monotonic() - started < 5
+        assert not facts.alive
+        assert "within 2 s" in facts.error
+
+
+def test_nobody_there():
+    settings = RedfishSettings(url="http://127.0.0.1:9")
+    assert not redfish.look(settings, LOGIN, limit=LIMIT).alive
+    assert not redfish.manager_reset(settings, LOGIN, limit=LIMIT, may_send=pytest.fail).sent

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bmc_healer.host.access import Result
+from bmc_healer.host.facts import InbandAnswer
+from bmc_healer.host.probe import inband_guid, read_answer
+
+NOISE = "IANA PEN registry open failed: No such file or directory\n"
+GOOD = """Device ID                 : 32
+Device Revision           : 0
+Firmware Revision         : 9.08
+IPMI Version              : 2.0
+Device Available          : yes
+"""
+
+
+def test_good_answer():
+    assert read_answer(Result(0, GOOD, NOISE, 0.2)) == InbandAnswer(True, 0.2, firmware="9.08")
+
+
+def test_updating_bmc_is_not_available():
+    found = read_answer(Result(0, GOOD.replace("yes", "no"), "", 0.2))
+    assert found.answered and not found.device_available
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (Result(1, "", NOISE + "Get Device ID command failed\n", 60.0), "Get Device ID command failed"),
+        (Result(0, "Get Device ID command failed\n", "", 1.0), "status 0"),
+        (Result(1, "", "Could not open device at /dev/ipmi0\n", 0.1), "Could not open device"),
+        (Result(127, "", "setsid: failed to execute ipmitool\n", 0.1), "not installed"),
+        (Result(None, "", NOISE, 75.0), "no answer within 75 s and was ended"),
+        (Result(None, "", NOISE, 79.0, unkillable=True), "cannot be killed"),
+    ],
+)
+def test_no_answer_says_why(result, words):
+    found = read_answer(result)
+    assert not found.answered
+    assert words in found.error
+    assert (found.timed_out, found.unkillable) == (result.status is None, result.unkillable)
+
+
+def test_busy_after_a_reset_is_not_yet():
+    assert read_answer(Result(1, "", "Unable to send command: Device or resource busy\n", 0.1)).busy
+
+
+@given(st.text(), st.text(), st.one_of(st.none(), st.integers(0, 255)))
+def test_total(out, err, status):
+    read_answer(Result(status, out, err, 1.0))
+
+
+class Answering:
+    """Stands in for a host that has one answer."""
+
+    name = "db01"
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+
+    def run(self, argv, **_) -> Result:
+        assert argv == ["ipmitool", "raw", "0x06", "0x37"]
+        return self.result
+
+
+@pytest.mark.parametrize(
+    ("result", "guid"),
+    [
+        (
+            Result(0, " 5d 81 cb 20 ff 6a 5b 98 bc eb 6b ff 81 7b 19 2c\n", NOISE, 0.1),
+            "5d81cb20ff6a5b98bceb6bff817b192c",
+        ),
+        (Result(0, " 5d 81\n", "", 0.1), None),
+        (Result(1, "", "Unable to send RAW command\n", 0.1), None),
+        (Result(None, "", "", 75.0), None),
+    ],
+)
+def test_guid(result, guid):
+    assert inband_guid(Answering(result), limit=75.0) == guid

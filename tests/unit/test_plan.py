@@ -1,0 +1,204 @@
+"""Which rungs a diagnosis leads to, and why a rung is left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+
+from bmc_healer.bmc.facts import Login
+from bmc_healer.bmc.identity import Identity
+from bmc_healer.config.settings import GuardrailSettings, LadderSettings, WatchSettings
+from bmc_healer.diagnosis import Findings, diagnose
+from bmc_healer.host.facts import Holder
+from bmc_healer.plan import BRING_BACK, Plan, Request, make_plan
+from tests.unit.made import (
+    ANSWER,
+    BUSY,
+    DEAD_BMC,
+    NOW,
+    STUCK,
+    bmc,
+    client,
+    found,
+    host,
+    no_device,
+)
+from tests.unit.test_diagnosis import LONG_DARK, MODPROBE, ROWS
+
+PROVEN, UNPROVEN = (
+    Identity(True, "guid", "GUID = UUID."),
+    Identity(False, "", "The GUID is another machine's."),
+)
+SPINS = {"windows": (STUCK,) * 3, "kipmi": 100.0}
+CLIENTS = (client(),)
+
+
+def plan(
+    findings: Findings, identity: Identity = PROVEN, ladder: LadderSettings | None = None, **asked: Any
+) -> Plan:
+    guard = GuardrailSettings()
+    diagnosis = diagnose(findings, WatchSettings(), guard)
+    return make_plan(diagnosis, findings, identity, Request(**asked), guard, ladder or LadderSettings())
+
+
+def test_the_classic_case_walks_the_whole_ladder() -> None:
+    found_now = found(host(**SPINS, clients=CLIENTS), bmc())
+    assert plan(found_now).steps == ("reap", "inband", "unload", "throttle", "oob", "load")
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps"),
+    [
+        (("oob",), ("reap", "oob", "load")),
+        (("unload",), ("reap", "unload", "throttle")),
+        (("unload", "oob"), ("reap", "unload", "throttle", "oob", "load")),
+    ],
+)
+def test_only_the_rungs_asked_for(asked: tuple[str, ...], steps: tuple[str, ...]) -> None:
+    assert plan(found(host(**SPINS, clients=CLIENTS), bmc()), rungs=asked).steps == steps
+
+
+NO_RESET = {
+    "healthy": "not_needed",
+    "honest polling": "not_needed",
+    "slow BMC, 3 s a reply": "not_needed",
+    "no driver, nobody waits": "not_needed",
+    "no IPMI at all": "not_needed",
+    "hung, LAN just went dark": "refused",
+    "hung, LAN back for a minute": "refused",
+    "flash tool runs": "refused",
+    "device not available": "refused",
+    "host unreachable": "refused",
+    "LAN dead, in-band fine": "proposed",
+}
+
+
+@pytest.mark.parametrize("name", NO_RESET)
+def test_nothing_is_reset(name: str) -> None:
+    made = plan(ROWS[name][0])
+    assert (made.steps, made.outcome) == ((), NO_RESET[name])
+    assert made.sentence
+
+
+@pytest.mark.parametrize("name", ["flash tool runs", "device not available", "hung, LAN just went dark"])
+def test_force_does_not_get_around_danger(name: str) -> None:
+    assert plan(ROWS[name][0], force=True).steps == ()
+
+
+def test_force_resets_a_bmc_without_symptoms() -> None:
+    assert plan(found(host(), bmc(), ANSWER), force=True).steps == ("inband", "oob", "load")
+
+
+def test_an_unproven_bmc_is_proposed_and_nothing_is_done() -> None:
+    made = plan(found(host(**SPINS), bmc()), UNPROVEN)
+    assert (made.steps, made.outcome) == ((), "proposed")
+    assert "another machine" in made.sentence
+
+
+UNKNOWABLE = {
+    "ipmi_watchdog": (host(**SPINS, watchdog_module=True), bmc()),
+    "BMC watchdog runs": (host(**SPINS), bmc(watchdog_running=True)),
+    "watchdog unknown": (host(**SPINS), bmc(watchdog_running=None)),
+    "foreign holder": (host(**SPINS, holders=(Holder(7, "racadm", "/dev/ipmi0"),)), bmc()),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWABLE)
+def test_where_nothing_may_be_unloaded_the_in_band_reset_is_skipped_and_kipmi_throttled(name: str) -> None:
+    made = plan(found(*UNKNOWABLE[name]))
+    assert made.steps == ("throttle", "oob", "load")
+    assert set(made.left_out) == {"inband", "unload"}
+
+
+def test_a_hung_client_of_ours_to_reap_is_no_foreign_holder() -> None:
+    facts = host(**SPINS, clients=CLIENTS, holders=(Holder(CLIENTS[0].pid, "ipmitool", "/dev/ipmi0"),))
+    assert "unload" in plan(found(facts, bmc())).steps
+
+
+def test_both_sides_dead_is_relief_only() -> None:
+    made = plan(found(host(**SPINS), DEAD_BMC, **LONG_DARK))
+    assert made.steps == ("throttle",)
+    assert "oob" in made.left_out
+
+
+def test_a_refused_login_leaves_relief() -> None:
+    made = plan(found(host(**SPINS), bmc(login=Login.REFUSED, watchdog_running=None)))
+    assert "oob" not in made.steps
+    assert "locks accounts" in made.left_out["oob"] or "lock accounts" in made.left_out["oob"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "word"),
+    [
+        (host(**SPINS, ipmitool=False), "not installed"),
+        (host(**SPINS, privileged=False), "sudo"),
+        (host(**SPINS, builtin=frozenset({"ipmi_si"}), modules={}), "built in"),
+    ],
+)
+def test_why_no_in_band_reset(facts: Any, word: str) -> None:
+    assert word in plan(found(facts, bmc())).left_out["inband"]
+
+
+def test_in_band_can_be_switched_off_for_proven_hangs() -> None:
+    made = plan(found(host(**SPINS), bmc()), ladder=LadderSettings(inband_when_stuck="skip"))
+    assert "inband" not in made.steps
+
+
+def test_one_in_band_reset_per_boot_on_kernels_that_may_lock_up() -> None:
+    again = found(host(**SPINS), bmc(), inband_reset_boot="b00t")
+    assert "inband" in plan(again).left_out
+    other_boot = found(host(**SPINS), bmc(), inband_reset_boot="earlier")
+    assert "inband" in plan(other_boot).steps
+
+
+def test_a_queued_in_band_reset_is_not_doubled() -> None:
+    queued = replace(found(host(**SPINS), bmc()), queued_reset=True)
+    made = plan(queued)
+    assert "queued" in made.left_out["inband"]
+    assert made.steps == ("unload", "throttle", "oob", "load")
+
+
+def test_a_stuck_modprobe_is_freed_from_outside() -> None:
+    assert plan(found(no_device(clients=(MODPROBE,)), bmc())).steps == ("oob", "load")
+
+
+def test_a_driver_that_gave_up_is_loaded_again_before_anything_is_reset() -> None:
+    made = plan(ROWS["driver gave up"][0])
+    assert made.steps == ("load", "oob", "load")
+
+
+@pytest.mark.parametrize("name", ["unloaded by an earlier heal", "throttled by an earlier heal"])
+def test_a_relieved_host_is_brought_back_without_a_reset(name: str) -> None:
+    assert plan(ROWS[name][0], rungs=BRING_BACK).steps == ("load",)
+
+
+def test_bringing_back_never_resets() -> None:
+    for findings, _ in ROWS.values():
+        assert set(plan(findings, rungs=BRING_BACK).steps) <= {"load"}
+
+
+def test_an_unreachable_host_is_reset_only_on_a_recent_proof_or_by_force() -> None:
+    assert plan(found(None, bmc(), hang_proven_at=NOW - 600)).steps == ("oob", "load")
+    assert plan(found(None, bmc(), hang_proven_at=NOW - 7200)).outcome == "refused"
+    assert plan(found(None, bmc()), force=True).steps == ("oob", "load")
+
+
+def test_every_row_is_planned_whatever_is_asked() -> None:
+    """No combination raises, every empty plan says how it ends, and `load` never comes without a way back."""
+    rungs = [(), ("inband",), ("unload",), ("oob",), ("inband", "unload", "oob"), BRING_BACK]
+    for (findings, _), asked, force, identity in product(
+        ROWS.values(), rungs, (False, True), (PROVEN, UNPROVEN)
+    ):
+        made = plan(findings, identity, rungs=asked, force=force)
+        assert bool(made.steps) != bool(made.outcome)
+        assert made.sentence
+        if not identity.proven and findings.bmc is not None and findings.bmc.alive and findings.host is None:
+            assert made.steps == ()
+
+
+def test_a_busy_host_is_left_alone_even_at_full_speed() -> None:
+    busy = found(replace(host((BUSY,) * 3, kipmi=100.0)), bmc(), ANSWER)
+    assert plan(busy).steps == ()

@@ -1,0 +1,127 @@
+"""The bmc watch against real (simulated) BMCs on the LAN."""
+
+import asyncio
+import time
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from bmc_healer.bmc.ping import sweep
+from bmc_healer.watch import bmc
+from bmc_healer.watch.bmc import BmcWatch
+from bmc_healer.watch.confirm import Confirm
+from lab import BmcSim
+
+from .collect import Said, config_of, run_until
+
+FAST = {"bmc_poll_seconds": 0.2, "bmc_failures": 2, "recover_polls": 2}
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with BmcSim() as sim:
+        yield sim
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """A simulator on this machine answers in milliseconds: nobody has to wait a second for each attempt."""
+    monkeypatch.setattr(bmc, "sweep", partial(sweep, timeout=0.2))
+
+
+@pytest.fixture
+def said():
+    return Said()
+
+
+def host_of(port, **more):
+    bmc = {"address": "127.0.0.1", "port": port, "credential": "lab"}
+    return {"transport": "ssh", "address": "127.0.0.1", "bmc": bmc | more}
+
+
+def config_for(hosts, **settings):
+    config, inventory = config_of(hosts, **FAST | settings)
+    return replace(config, ladder=replace(config.ladder, session_limit=3.0)), inventory
+
+
+def watch(said, hosts, state=None, secrets=None, stopped=(), **settings):
+    config, inventory = config_for(hosts, **settings)
+    confirm = Confirm(config, secrets or {}, stopped, said)
+    return BmcWatch(config, inventory, state or {}, confirm, said)
+
+
+def test_silence_is_told_once_and_its_end_too(said, sim):
+    watching = watch(said, {"DB01": host_of(sim.lan_port)})
+    assert run_until(watching, lambda: "answered" in said.stored())
+    assert said.stored()["answered"] == {"hosts": ["db01"]}
+    sim.bmc.lan_dead()
+    try:
+        assert run_until(watching, said.names, seconds=30)
+    finally:
+        sim.bmc.lan_ok()
+    (told,) = said.triggers("bmc.unresponsive")
+    assert (told["host"], told["path"], told["signature"]) == ("db01", "oob", "silent_lan")
+    assert told["failures"] >= 2
+    assert told["last_seen"]
+    assert "incident:db01" in said.stored()
+    assert run_until(watching, lambda: "bmc.recovered" in said.names())
+    assert said.names() == ["bmc.unresponsive", "bmc.recovered"]
+    assert "incident:db01" not in said.stored()
+    memory = [line["remember"] for line in said.lines if "remember" in line]
+    assert [sorted(told) for told in memory] == [
+        ["host", "lan_alive_at"],
+        ["host", "lan_alive_at", "lan_dark_at", "lan_dark_since"],
+        ["host", "lan_alive_at", "lan_dark_at", "lan_dark_since"],
+    ]
+
+
+def test_who_never_answered_is_no_news(said, sim):
+    watching = watch(said, {"db01": host_of(sim.lan_port), "db02": host_of(9)})
+    rounds = time.monotonic() + 4
+    run_until(watching, lambda: said.names() or time.monotonic() > rounds, seconds=20)
+    assert said.names() == []
+
+
+def test_who_answered_before_a_restart_is_known(said):
+    watching = watch(said, {"db02": host_of(9)}, state={"answered": {"hosts": ["db02"]}})
+    assert run_until(watching, said.names, seconds=30)
+    assert said.triggers()[0]["last_seen"] is None
+
+
+def test_many_at_once_are_one_event_and_no_single_ones(said):
+    names = [f"h{n}" for n in range(6)]
+    state = {"answered": {"hosts": names}}
+    watching = watch(said, {name: host_of(9 + n) for n, name in enumerate(names)}, state=state)
+    assert run_until(watching, said.names, seconds=30)
+    assert not run_until(watching, lambda: len(said.names()) > 1, seconds=4)
+    (told,) = said.triggers("bmc.mass_outage")
+    assert (told["label"], told["total"], told["path"]) == ("fleet", 6, "oob")
+
+
+def test_a_suspect_that_lets_nobody_in_is_alive_and_its_credential_is_done_with(said, sim):
+    config, inventory = config_of({"db01": host_of(sim.lan_port)}, **FAST)
+    wrong = config.credentials["lab"].__class__("admin", password="wrong")
+    config = config.__class__(**{**vars(config), "credentials": {"lab": wrong}})
+    host = inventory.host("db01")
+    logins = sim.bmc.status().logins
+
+    async def twice():
+        confirm = Confirm(config, {}, (), said)
+        return [await confirm.ask(host, ("127.0.0.1", sim.lan_port)) for _ in range(3)]
+
+    assert asyncio.run(twice()) == [None, None, None]
+    assert said.lines == [{"bad_login": {"credential": "lab", "bmc": f"127.0.0.1:{sim.lan_port}"}}]
+    assert sim.bmc.status().logins == logins + 1
+
+
+def test_an_unreadable_secret_is_told_once_and_the_ping_decides(said):
+    config, inventory = config_for({"db01": host_of(9)})
+    kept = config.credentials["lab"].__class__("admin", password_key="bmc_lab")
+    config = config.__class__(**{**vars(config), "credentials": {"lab": kept}})
+
+    async def ask():
+        return await Confirm(config, {}, (), said).ask(inventory.host("db01"), ("127.0.0.1", 9))
+
+    assert "does not answer" in asyncio.run(ask())
+    assert len([text for text in said.texts() if "bmc_lab" in text]) == 1

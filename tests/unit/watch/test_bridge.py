@@ -1,0 +1,301 @@
+"""The bridge with real watch processes and a datastore in memory."""
+
+import json
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from bmc_healer.state.documents import Heartbeat
+from bmc_healer.state.heal_state import HealState
+from bmc_healer.watch.bridge import Bridge
+from bmc_healer.watch.child import ChildLost, WatchChild
+from tests.unit.state.fake_datastore import SensorService
+
+CONFIG = {"mode": "observe", "hosts": {"here": {"transport": "local"}}, "watch": {"repeat_seconds": 60}}
+INCIDENT = {
+    "key": "here:b00t:1",
+    "host": "here",
+    "trigger": "kipmi.high_cpu",
+    "signature": "stuck_counters",
+    "silent": True,
+    "since": 1.0,
+    "told_at": 1.0,
+    "acknowledged": False,
+}
+STORE = {"store": {"incident:here": INCIDENT}}
+TRIGGER = {"trigger": "bmc_healer.kipmi.high_cpu", "payload": {"host": "here", "key": "here:b00t:1"}}
+
+
+@pytest.fixture
+def service():
+    return SensorService()
+
+
+@pytest.fixture
+def make(service, clock):
+    made = []
+
+    def bridge(kind="kipmi", config=CONFIG):
+        made.append(Bridge(kind, service, config, logging.getLogger("sensor"), clock=clock))
+        return made[-1]
+
+    yield bridge
+    for one in made:
+        one.close()
+
+
+def poll_until(bridge, condition, seconds=15.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        bridge.poll()
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def say(bridge, *lines):
+    """As if the watch process had said it."""
+    bridge._hear([json.dumps(line).encode() for line in lines], bridge._clock())
+
+
+def pid_of(bridge):
+    return bridge._child._process.pid
+
+
+def heard(bridge, clock):
+    """Whether the process has given a sign of life."""
+    before = clock.now
+    clock.now += 0.001
+    return lambda: bridge._heard > before
+
+
+def test_it_starts_the_process_and_hears_it(make, clock):
+    bridge = make()
+    assert poll_until(bridge, lambda: bridge._child is not None)
+    assert poll_until(bridge, heard(bridge, clock))
+
+
+def test_the_process_has_an_environment_of_its_own(make, monkeypatch):
+    monkeypatch.setenv("ST2_AUTH_TOKEN", "a token")
+    bridge = make()
+    poll_until(bridge, lambda: bridge._child is not None)
+    environment = Path(f"/proc/{pid_of(bridge)}/environ").read_text()
+    names = {entry.partition("=")[0] for entry in environment.split("\0") if entry}
+    assert names <= {"PATH", "LANG", "HOME", "SSH_AUTH_SOCK", "PYTHONPATH", "PYTHONUNBUFFERED"}
+    argv = Path(f"/proc/{pid_of(bridge)}/cmdline").read_text()
+    assert "mode" not in argv
+
+
+def test_an_incident_is_persisted_before_it_is_dispatched(make, service):
+    bridge = make()
+    bridge.poll()
+    service.down = True
+    say(bridge, STORE, TRIGGER)
+    bridge.poll()
+    assert service.dispatched == []
+    service.down = False
+    bridge.poll()
+    assert service.dispatched == [("bmc_healer.kipmi.high_cpu", TRIGGER["payload"])]
+    assert "bmc_healer:w:kipmi:incident_3ahere:" in service.rows
+
+
+def test_a_line_that_makes_no_sense_does_not_hold_up_those_behind_it(make, service, caplog):
+    bridge = make()
+    bridge.poll()
+    say(bridge, {"remember": {"host": "here", "nonsense": 1}}, {"mass": {"label": "fleet"}}, TRIGGER)
+    bridge.poll()
+    assert len(service.dispatched) == 1
+    assert len([r for r in caplog.records if "cannot be kept" in r.getMessage()]) == 2
+
+
+def test_acknowledgements_of_many_are_looked_for_in_turns(make, service, clock):
+    bridge = make()
+    bridge.poll()
+    for number in range(50):
+        document = INCIDENT | {"host": f"h{number}", "key": f"h{number}:1"}
+        say(bridge, {"store": {f"incident:h{number}": document}})
+    bridge.poll()
+    HealState(service, clock=clock).acknowledge("h49", "h49:1")
+    found = [bridge._ledger.newly_acknowledged() for _ in range(3)]
+    assert found == [[], [], ["h49:1"]]
+
+
+def test_a_dispatch_that_raises_is_tried_again(make, service):
+    bridge = make()
+    bridge.poll()
+    good, service.dispatch = service.dispatch, lambda **_: 1 / 0
+    say(bridge, TRIGGER)
+    bridge.poll()
+    service.dispatch = good
+    bridge.poll()
+    assert len(service.dispatched) == 1
+
+
+def test_an_acknowledgement_reaches_the_process_and_is_kept(make, service, clock):
+    bridge = make()
+    bridge.poll()
+    say(bridge, STORE)
+    bridge.poll()
+    HealState(service, clock=clock).acknowledge("here", INCIDENT["key"])
+    clock.now += 20
+    sent = []
+    bridge._child.send = sent.append
+    bridge.poll()
+    assert sent == [{"acknowledged": ["here:b00t:1"]}]
+    kept = json.loads(service.rows["bmc_healer:w:kipmi:incident_3ahere:"])
+    assert kept["document"]["acknowledged"] is True
+    clock.now += 20
+    bridge.poll()
+    assert len(sent) == 1
+
+
+def test_a_restarted_sensor_gives_back_what_was_kept(make, service):
+    first = make()
+    first.poll()
+    say(first, STORE, {"store": {"lan:here": {"alive_at": 1.0, "dark_at": None, "dark_since": None}}})
+    first.poll()
+    assert first._ledger.documents() == make()._ledger.documents()
+    assert set(first._ledger.documents()) == {"incident:here", "lan:here"}
+    say(first, {"store": {"incident:here": None}})
+    first.poll()
+    assert set(first._ledger.documents()) == {"lan:here"}
+
+
+def test_what_the_watch_learns_reaches_the_state(make, service, clock):
+    bridge = make()
+    bridge.poll()
+    say(
+        bridge,
+        {"remember": {"host": "here", "lan_dark_at": 5.0, "bmc_guid": "ab" * 16}},
+        {"mass": {"label": "rack=r1", "hosts": ["here"], "until": clock.now + 900}},
+        {"bad_login": {"credential": "dell", "bmc": "10.1.0.5"}},
+    )
+    bridge.poll()
+    state = HealState(service, clock=clock)
+    assert (state.memory("here").lan_dark_at, state.memory("here").bmc_guid) == (5.0, "ab" * 16)
+    assert [outage.label for outage in state.fleet().mass_outages] == ["rack=r1"]
+    assert make("bmc")._ledger.refused_credentials() == ["dell"]
+    say(bridge, {"mass": {"label": "rack=r1", "hosts": [], "until": None}})
+    bridge.poll()
+    assert state.fleet().mass_outages == ()
+
+
+def test_secrets_come_from_the_datastore_and_only_those_that_are_named(make, service):
+    service.rows["bmc_dell"] = "s3cret"
+    credentials = {"dell": {"username": "a", "password_key": "bmc_dell"}, "hp": {"password_key": "missing"}}
+    bridge = make("bmc", CONFIG | {"credentials": credentials})
+    assert bridge._ledger.secrets(bridge._config) == {"bmc_dell": "s3cret"}
+
+
+def test_a_killed_process_is_started_again_with_growing_pauses(make, clock, caplog):
+    bridge = make()
+    bridge.poll()
+    first = pid_of(bridge)
+    os.kill(first, signal.SIGKILL)
+    assert poll_until(bridge, lambda: bridge._child is None)
+    bridge.poll()
+    assert bridge._child is None  # not at once
+    clock.now += 1.0
+    bridge.poll()
+    assert pid_of(bridge) != first
+    assert "exit status -9" in caplog.text
+
+
+def test_a_process_that_falls_silent_is_ended(make, clock):
+    bridge = make()
+    poll_until(bridge, lambda: bridge._child is not None)
+    pid = pid_of(bridge)
+    os.kill(pid, signal.SIGSTOP)
+    poll_until(bridge, lambda: not bridge._lines, seconds=0.3)
+    clock.now += 301
+    assert poll_until(bridge, lambda: bridge._child is None, seconds=3)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_no_datastore_no_start_one_sentence_and_no_exception(make, service, clock, caplog):
+    service.down = True
+    bridge = make()
+    for _ in range(5):
+        clock.now += 100
+        bridge.poll()
+    assert bridge._child is None
+    assert len([r for r in caplog.records if r.levelname == "ERROR"]) == 1
+    service.down = False
+    clock.now += 100
+    bridge.poll()
+    assert bridge._child is not None
+
+
+@pytest.mark.parametrize("config", [{}, None, {"watch": 7}, {"watch": {"nonsense": 1}}, {"credentials": []}])
+def test_no_configuration_gets_an_exception_out_of_poll(make, config):
+    for kind in ("kipmi", "bmc"):
+        bridge = make(kind, config or {})
+        for _ in range(3):
+            bridge.poll()
+
+
+def test_a_traceback_of_the_process_is_logged(make, caplog):
+    bridge = make()
+    bridge.poll()
+    bridge._hear([b"Traceback (most recent call last):", b"[1]", b'{"log": "warning", "text": "hm"}'], 1.0)
+    assert [r.getMessage() for r in caplog.records] == [
+        "watch process: Traceback (most recent call last):",
+        "watch process: [1]",
+        "hm",
+    ]
+
+
+def lock_of(service, clock):
+    state = HealState(service, clock=clock, sleep=lambda seconds: None)
+    ref = state.claim(
+        host="db01",
+        bmc_address=None,
+        incident="db01-1",
+        execution="e1",
+        label_keys=(),
+        settle_seconds=0.0,
+        decide=lambda fleet, host: None,
+    )
+    return state, ref
+
+
+def test_an_overdue_heal_is_told_by_the_bmc_sensor_alone_and_repeated(make, service, clock):
+    lock_of(service, clock)
+    bmc, kipmi = make("bmc"), make("kipmi")
+    for seconds in (0, 60, 61, 300, 60):
+        clock.now += seconds
+        kipmi.poll()
+        bmc.poll()
+    told = [payload for trigger, payload in service.dispatched if trigger == "bmc_healer.heal.overdue"]
+    assert [(p["host"], p["incident"], p["execution"]) for p in told] == [("db01", "db01-1", "e1")] * 2
+
+
+def test_a_heartbeat_keeps_a_heal_from_being_overdue(make, service, clock):
+    lock_of(service, clock)
+    bridge = make("bmc")
+    clock.now += 500
+    beat = Heartbeat("db01-1", clock.now - 10, "st2a", 7)
+    service.rows["bmc_healer:h:db01:heartbeat:db01-1:"] = json.dumps(vars(beat))
+    bridge.poll()
+    assert service.dispatched == []
+
+
+def test_a_large_first_line_does_not_block(clock):
+    """More than a pipe holds, for a process that does not read: `send` and `flush` come back at once."""
+    child = WatchChild("kipmi", {"config": {"x": "y" * 1_000_000}})
+    try:
+        os.kill(child._process.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        child.flush()
+        assert child.read() == []
+        assert time.monotonic() - started < 1.0
+    finally:
+        child.stop()
+    with pytest.raises((ChildLost, ValueError)):
+        child.read()

@@ -1,0 +1,162 @@
+"""The kipmi watch with scripted hosts and a real (simulated) BMC on the LAN side."""
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from bmc_healer.bmc.ping import sweep
+from bmc_healer.errors import HostAccessError
+from bmc_healer.watch import kipmi
+from bmc_healer.watch.kipmi import KipmiWatch
+from lab import BmcSim
+
+from .collect import Said, config_of, run_until
+from .samples import FIRST, IDLE, POLLED, STUCK, after
+
+FAST = {"poll_seconds": 0.2, "counter_window_seconds": 0.1, "sustained_seconds": 0.5, "probe_seconds": 0}
+
+
+class Scripted:
+    """Stands in for a host: kernel threads and counters of a driver cannot be made here.
+
+    Gives one sample per request, the last window again and again.
+    """
+
+    def __init__(self, *windows):
+        self.windows = list(windows)
+        self.last = FIRST
+        self.closed = False
+
+    async def sample(self):
+        window = self.windows.pop(0) if len(self.windows) > 1 else self.windows[0]
+        if isinstance(window, Exception):
+            raise window
+        if window is None:
+            await asyncio.sleep(3600)
+        self.last = after(self.last, **window)
+        return self.last
+
+    def close(self):
+        self.closed = True
+
+
+def hosts(*names, **more):
+    return {name: {"address": "127.0.0.1", "transport": "ssh", **more} for name in names}
+
+
+def with_bmc(sim, name="db01"):
+    return hosts(name, bmc={"address": "127.0.0.1", "port": sim.lan_port, "credential": "lab"})
+
+
+def watch(said, probers, hosts, state=None, **settings):
+    config, inventory = config_of(hosts, **FAST | settings)
+    return KipmiWatch(config, inventory, state or {}, said, prober=lambda host: probers[host.name])
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with BmcSim() as sim:
+        yield sim
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """A simulator on this machine answers in milliseconds: nobody has to wait a second for each attempt."""
+    monkeypatch.setattr(kipmi, "sweep", partial(sweep, timeout=0.2))
+
+
+@pytest.fixture
+def said():
+    return Said()
+
+
+def test_a_hang_with_a_living_lan_side_is_told_and_its_end_too(said, sim):
+    host = Scripted(POLLED, *[STUCK] * 20, POLLED)
+    assert run_until(watch(said, {"db01": host}, with_bmc(sim)), lambda: "kipmi.recovered" in said.names())
+    assert said.names() == ["kipmi.high_cpu", "kipmi.recovered"]
+    (told,) = said.triggers("kipmi.high_cpu")
+    assert (told["host"], told["signature"], told["lan"]["verdict"]) == ("db01", "stuck_counters", "alive")
+    assert told["driver"]["completed"] == 0
+    assert said.stored() == {}
+    assert host.closed
+
+
+def test_the_incident_is_kept_before_it_is_told(said, sim):
+    assert run_until(watch(said, {"db01": Scripted(STUCK)}, with_bmc(sim)), lambda: said.names())
+    kinds = [next(iter(line)) for line in said.lines]
+    assert kinds.index("store") < kinds.index("trigger")
+    assert any("hang_proven_at" in line.get("remember", {}) for line in said.lines)
+
+
+def test_a_reboot_of_the_bmc_is_left_alone(said, sim):
+    sim.bmc.lan_dead()
+    try:
+        watching = watch(said, {"db01": Scripted(STUCK)}, with_bmc(sim))
+        assert run_until(watching, lambda: "lan:db01" in said.stored())
+        sim.bmc.lan_ok()
+        assert not run_until(watching, said.names, seconds=3.0)
+    finally:
+        sim.bmc.lan_ok()
+
+
+def test_what_was_open_before_a_restart_is_not_told_twice(said, sim):
+    run_until(watch(said, {"db01": Scripted(STUCK)}, with_bmc(sim)), lambda: said.names())
+    later = Said()
+    again = watch(later, {"db01": Scripted(STUCK)}, with_bmc(sim), state=said.stored())
+    assert not run_until(again, later.names, seconds=2.0)
+    run_until(watch(later, {"db01": Scripted(POLLED)}, with_bmc(sim), state=said.stored()), later.names)
+    assert later.names() == ["kipmi.recovered"]
+    assert later.triggers()[0]["key"] == said.triggers()[0]["key"]
+
+
+def test_a_hung_host_delays_nobody_and_a_failing_one_is_logged_once(said, sim):
+    refused = HostAccessError("SSH refused the user root", "db02")
+    probers = {"db01": Scripted(STUCK), "db02": Scripted(refused), "db03": Scripted(None)}
+    every = with_bmc(sim) | hosts("db02", "db03")
+    assert run_until(watch(said, probers, every), lambda: said.names())
+    assert [text for text in said.texts() if "db02" in text] == [refused.sentence]
+
+
+def test_repeated_until_acknowledged(said, sim):
+    watching = watch(said, {"db01": Scripted(STUCK)}, with_bmc(sim), repeat_seconds=0.3)
+    assert run_until(watching, lambda: len(said.names()) >= 3)
+    keys = {payload["key"] for payload in said.triggers()}
+    assert len(keys) == 1
+    told = len(said.names())
+    watching.acknowledge(frozenset(keys))
+    assert not run_until(watching, lambda: len(said.names()) > told, seconds=1.5)
+
+
+def test_many_at_once_are_one_event(said):
+    names = [f"h{n}" for n in range(6)]
+    probers = {name: Scripted(STUCK) for name in names}
+    config, inventory = config_of(hosts(*names), **FAST | {"poll_seconds": 1.5})
+    config = replace(config, guardrails=replace(config.guardrails, booting_seconds=0.0))
+    watching = KipmiWatch(config, inventory, {}, said, prober=lambda host: probers[host.name])
+    assert run_until(watching, lambda: said.names())
+    assert not run_until(watching, lambda: len(said.names()) > 1, seconds=3.0)
+    (told,) = said.triggers("bmc.mass_outage")
+    assert (told["label"], told["path"]) == ("fleet", "inband")
+    assert len(told["hosts"]) >= 5  # those of the moment it became one
+    assert any(line.get("mass", {}).get("until") for line in said.lines)
+
+
+def test_a_healthy_host_says_nothing(said, sim):
+    host = Scripted(POLLED, IDLE)
+    run_until(watch(said, {"db01": host}, with_bmc(sim)), lambda: host.last.at > FIRST.at + 60, seconds=5)
+    assert said.names() == []
+
+
+def test_a_fault_of_ours_leaves_no_host_unwatched(said, sim):
+    host = Scripted(POLLED, ZeroDivisionError("ours"), STUCK)
+    assert run_until(watch(said, {"db01": host}, with_bmc(sim)), lambda: said.names())
+    assert [text for text in said.texts() if "ours" in text]
+
+
+def test_an_open_incident_survives_a_fault_of_ours(said, sim):
+    host = Scripted(*[STUCK] * 8, ZeroDivisionError("ours"), STUCK)
+    watching = watch(said, {"db01": host}, with_bmc(sim))
+    assert run_until(watching, lambda: [text for text in said.texts() if "ours" in text])
+    assert not run_until(watching, lambda: len(said.names()) > 1, seconds=1.5)

@@ -1,0 +1,49 @@
+from dataclasses import replace
+
+from bmc_healer.config.settings import WatchSettings
+from bmc_healer.watch.hysteresis import Event
+from bmc_healer.watch.oob import LanPatient, confirmed, refuted, swept
+
+SETTINGS = WatchSettings()
+NOW = 1_795_000_000.0
+
+
+def sweeps(*answers, patient=None, step=60.0):
+    patient, told = patient or LanPatient(), []
+    for number, alive in enumerate(answers):
+        patient, event = swept(patient, alive, SETTINGS, NOW + number * step)
+        told.append(event)
+    return patient, told
+
+
+def test_three_silent_sweeps_make_a_suspect():
+    assert not sweeps(True, False, False)[0].suspect(SETTINGS)
+    assert sweeps(True, False, False, False)[0].suspect(SETTINGS)
+    assert not sweeps(True, False, False, True, False)[0].suspect(SETTINGS)
+
+
+def test_who_never_answered_is_no_suspect():
+    assert not sweeps(*[False] * 10)[0].suspect(SETTINGS)
+
+
+def test_a_refuted_suspicion_starts_again():
+    patient = refuted(sweeps(True, False, False, False)[0], NOW + 200)
+    assert (patient.failures, patient.lan.dark_now) == (0, False)
+
+
+def test_an_incident_is_repeated_and_ends_after_two_answers():
+    patient = confirmed(sweeps(True, False, False, False)[0], "db01", NOW + 180)
+    assert patient.incident.since == NOW + 60
+    assert not patient.suspect(SETTINGS)
+    silent, told = sweeps(*[False] * 21, patient=patient)
+    assert told.count(Event.REPEAT) == 1
+    patient, told = sweeps(True, False, True, True, patient=silent)
+    assert told[-1] is Event.RECOVERED
+    assert told.count(Event.RECOVERED) == 1
+    assert patient.incident is None
+
+
+def test_an_acknowledged_incident_is_not_repeated():
+    patient = confirmed(sweeps(True, False, False, False)[0], "db01", NOW)
+    patient = replace(patient, incident=replace(patient.incident, acknowledged=True))
+    assert set(sweeps(*[False] * 30, patient=patient)[1]) == {Event.NONE}
