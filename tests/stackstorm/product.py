@@ -63,7 +63,7 @@ class Product:
         self.api.call("PUT", f"/configs/{PACK}", self.config)
 
     def bmc_alone(self, sim: Any, chat: Any = None, *, name: str = HOST) -> None:
-        """One host that is known by its BMC alone, whose identity is trusted: a heal by force resets it in seconds."""
+        """One host that is known by its BMC alone and trusted: a heal by force resets it in seconds."""
         self.api.key(PASSWORD_KEY, sim.password, secret=True)
         host = {
             "transport": "none",

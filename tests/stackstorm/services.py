@@ -1,7 +1,7 @@
 """StackStorm's own processes, by their pid files: to kill them, and to start them again as they were.
 
-`ST2_LAB_STATE/run/NAME.pid` holds "PID STARTTIME" (field 22 of /proc/PID/stat), so that a recycled pid is never taken
-for a service; `ST2_LAB_STATE/logs/NAME.log` is where it writes.
+`ST2_LAB_STATE/run/NAME.pid` holds "PID STARTTIME" (field 22 of /proc/PID/stat), so that a recycled pid is
+never taken for a service; `ST2_LAB_STATE/logs/NAME.log` is where it writes.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ def test_a_healthy_bmc_is_reset_once_by_force(product, sim, chat):
     execution = product.force(reason="trial")
     output = product.api.output(execution)
     assert output["outcome"] == "healed", output
-    assert list(output)[0] == "summary" and "\n" not in output["summary"]
+    assert next(iter(output)) == "summary" and "\n" not in output["summary"]
     assert sim.bmc.status().resets == 1
     assert product.api.tasks(execution)[:2] == ["begin_heal", "diagnose"]
     assert product.api.tasks(execution)[-1] == "tell_end"
