@@ -55,7 +55,11 @@ def test_from_hung_to_unloaded_to_healthy_with_one_reset(lab):
         assert sum(hung(client, WATCH) for client in found.clients) == 3
         assert {holder.device for holder in found.holders} == {"/dev/ipmi0"}
 
-        assert reap(access, found, watch=WATCH, **deed()).evidence["ended"] == 3
+        reaped = reap(access, found, watch=WATCH, **deed())
+        # On a busy machine one that closes the device may still be in D when the rung ends.
+        assert reaped.state == "done", reaped
+        assert reaped.evidence["ended"] + len(reaped.evidence["left"]) == 3, reaped
+        lab.guest("while pidof ipmitool; do sleep 0.2; done", timeout=60)
         found = observe(access, windows=0)
         assert found.clients == ()
 

@@ -9,7 +9,8 @@ living() {
     [ "${21}" = "$1" ] || return 1
     case $state in Z | X) return 1 ;; esac
 }
-# Signal everyone, then wait for those that can end: who is in D takes the signal when it wakes up.
+# each SIGNAL [too]: signal everyone, then wait for those that can end; with `too` for those in D as well, since a
+# client that closes the device is in D for a moment. Who stays there takes the signal when it wakes up.
 each() {
     for entry in $list; do
         living "${entry%:*}" "${entry#*:}" && kill "-$1" "${entry%:*}"
@@ -17,7 +18,7 @@ each() {
     for _ in 1 2 3 4 5; do
         waiting=
         for entry in $list; do
-            living "${entry%:*}" "${entry#*:}" && [ "$state" != D ] && waiting=1 && break
+            living "${entry%:*}" "${entry#*:}" && [ "$state$2" != D ] && waiting=1 && break
         done
         [ -n "$waiting" ] || return 0
         sleep 1
@@ -26,7 +27,7 @@ each() {
 list=
 while read -r pid start; do list="$list $pid:$start"; done
 each TERM
-each KILL
+each KILL too
 for entry in $list; do
     living "${entry%:*}" "${entry#*:}" && echo "left ${entry%:*} $state"
 done
