@@ -66,8 +66,16 @@ def give_back(access: HostAccess, *, owner: str, incident: str) -> None:
 
     :raises HostAccessError: the host could not be asked
     """
-    boot = access.run(["cat", "/proc/sys/kernel/random/boot_id"], limit=_LIMIT, root=False)
-    _run(access, "give_back", boot.out.strip(), owner, incident, 0)
+    _run(access, "give_back", "", owner, incident, 0)
+
+
+def look(access: HostAccess, *, owner: str) -> ForeignLease | None:
+    """Somebody else's lease; None when the host is free or ours. Changes nothing.
+
+    :raises HostAccessError: the host could not be asked
+    """
+    word, lease = _run(access, "look", "", owner, "", 0)
+    return _foreign(access, lease, "") if word == "held" else None
 
 
 def _ask(
@@ -82,10 +90,7 @@ def _ask(
         )
         return ForeignLease("", "", 0.0, "", sentence)
     if word == "held":
-        found = lease or Lease("", "", 0, 0.0, "")
-        return ForeignLease(
-            found.owner, found.incident, found.since, found.deed, _sentence(access, found, boot_id)
-        )
+        return _foreign(access, lease, boot_id)
     if word == "rebooted":
         raise HostAccessError("it has rebooted since it was looked at", access.name, "diagnose again")
     raise HostAccessError(
@@ -112,6 +117,13 @@ def read(text: str) -> tuple[str, Lease | None]:
         int(line) if line.isascii() and line.isdigit() and len(line) < 16 else 0 for line in lines[3:5]
     ]
     return lines[0], Lease(lines[1][:200], lines[2][:200], numbers[0], float(numbers[1]), lines[5][:200])
+
+
+def _foreign(access: HostAccess, lease: Lease | None, boot_id: str) -> ForeignLease:
+    found = lease or Lease("", "", 0, 0.0, "")
+    return ForeignLease(
+        found.owner, found.incident, found.since, found.deed, _sentence(access, found, boot_id or "*")
+    )
 
 
 def _sentence(access: HostAccess, found: Lease, boot_id: str) -> str:

@@ -1,9 +1,11 @@
-# The lease on a host:  sh -c THIS bmc_healer take|deed|give_back BOOT_ID OWNER INCIDENT FENCE DEED
+# The lease on a host:  sh -c THIS bmc_healer take|deed|give_back|look BOOT_ID OWNER INCIDENT FENCE DEED
 # A directory holds it, since mkdir is atomic; its name is the boot, since /var/run outlives a boot on old systems.
+# An empty BOOT_ID means the present one.
 # Last line: a word (taken, held, kept, gone, rebooted, failed), after it the lease's own lines: OWNER INCIDENT FENCE SINCE, and the DEED.
 verb=$1 boot=$2 owner=$3 incident=$4 fence=$5 deed=$6
 umask 077
 read -r now < /proc/sys/kernel/random/boot_id
+boot=${boot:-$now}
 [ "$now" = "$boot" ] || { echo rebooted; exit 0; }
 base=/run/bmc_healer
 [ -d /run ] || base=/var/run/bmc_healer
@@ -52,6 +54,12 @@ case $verb in
         save "$deed" || { echo failed; exit 0; }
         load
         say taken
+        ;;
+    look)
+        [ -d "$dir" ] || say gone
+        load
+        [ "$held_by" = "$owner" ] || say held
+        say kept
         ;;
     give_back)
         load || say gone

@@ -1,6 +1,6 @@
 """begin_heal: is a heal of this host allowed now? Takes the lock, or ends the heal with the reason.
 
-Nothing is looked at on the host and nothing is sent to its BMC here, but for sessionless pings.
+On the host only its lease is looked at, and nothing is sent to its BMC here but sessionless pings.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from bmc_healer.bmc.ping import sweep
 from bmc_healer.config.settings import HostSettings, Mode
 from bmc_healer.errors import BmcError, UnknownHostError
 from bmc_healer.executions import clock_skew
+from bmc_healer.host.lease import ForeignLease
 from bmc_healer.plan import BRING_BACK, RUNGS
 from bmc_healer.state.heartbeat import overdue
 from bmc_healer.state.refs import HealRef, Refusal
 from bmc_healer.state.stamp import utc
 from bmc_healer.state.views import HostState
+from bmc_healer.verbs.first_look import FirstLook
 from bmc_healer.verbs.runtime import Runtime
 from bmc_healer.verbs.tidy import tidy
 
@@ -66,6 +68,7 @@ def begin_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     if plan_only:
         rt.state.save_incident(incident)
         return _go(incident, "Only a plan is made: " + _why_plan_only(parameters, mode))
+    first = FirstLook(rt, host)
     claimed = rt.state.claim(
         host=host.name,
         bmc_address=address,
@@ -79,6 +82,9 @@ def begin_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     )
     if not isinstance(claimed, HealRef):
         return _refused(rt, host, claimed, parameters)
+    if first.foreign is not None:
+        rt.state.release(claimed)
+        return _refused(rt, host, _leased(host, first.foreign), parameters)
     rt.state.save_incident(incident)
     return _go(incident, f"The heal of {host.name} begins: {incident['reason']}")
 
@@ -133,6 +139,10 @@ def _request(
         approves=approves,
         proposal=rt.state.incident(approves) if approves else None,
     )
+
+
+def _leased(host: HostSettings, lease: ForeignLease) -> Refusal:
+    return Refusal("lease", lease.owner or "no owner", lease.sentence.removeprefix(f"{host.name}: "))
 
 
 def _mass_outage(rt: Runtime, host: HostSettings) -> Refusal | None:

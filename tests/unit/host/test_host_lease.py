@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bmc_healer.errors import HostAccessError
 from bmc_healer.host.access import Result
-from bmc_healer.host.lease import ForeignLease, Lease, give_back, read, record_deed, take
+from bmc_healer.host.lease import ForeignLease, Lease, give_back, look, read, record_deed, take
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "ash"]}
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -75,6 +75,24 @@ def test_a_foreign_lease_holds_and_is_named(here):
     assert isinstance(record_deed(here, owner="us", incident="inc9", boot_id=BOOT, deed="x"), ForeignLease)
     give_back(here, owner="us", incident="inc9")
     assert isinstance(mine(here, owner="us"), ForeignLease)
+
+
+def test_a_look_changes_nothing_and_names_only_others(here):
+    assert look(here, owner="us") is None
+    assert list(here.folder.iterdir()) == []
+    mine(here)
+    before = (here.folder / "bmc_healer" / BOOT / "lease").read_text()
+    assert look(here, owner="us") is None
+    found = look(here, owner="them")
+    assert found is not None and (found.owner, found.incident) == ("us", "inc1")
+    assert "remove /run/bmc_healer/* " in found.sentence
+    assert (here.folder / "bmc_healer" / BOOT / "lease").read_text() == before
+
+
+def test_a_look_at_a_lease_without_owner(here):
+    (here.folder / "bmc_healer" / BOOT).mkdir(parents=True)
+    found = look(here, owner="us")
+    assert found is not None and "without an owner" in found.sentence
 
 
 def test_our_own_newer_heal_holds_against_an_older_one(here):
