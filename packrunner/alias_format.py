@@ -51,7 +51,24 @@ def _compile(form: str) -> re.Pattern[str]:
 
 
 def _anchors(pattern: str) -> tuple[bool, bool]:
-    """Whether an anchor for the beginning, and one for the end, stand anywhere outside of ``[...]``."""
+    """Whether an anchor for the beginning, and one for the end, stand anywhere outside of ``[...]`` and of
+    look-arounds: StackStorm does not look into those."""
     bare = re.sub(r"\\[^AZ]", "", pattern)
     bare = re.sub(r"\[\^?\]?[^\]]*\]", "", bare)
+    bare = _without_lookarounds(bare)
     return bool(re.search(r"\^|\\A", bare)), bool(re.search(r"\$|\\Z", bare))
+
+
+def _without_lookarounds(bare: str) -> str:
+    """A pattern without escapes and sets, and without what stands in ``(?=``, ``(?!``, ``(?<=`` or ``(?<!``."""
+    kept, depth, inside = [], 0, 0  # inside: the depth at which the outermost look-around began
+    for found in re.finditer(r"\(\?<?[=!]|.", bare, re.DOTALL):
+        token = found.group()
+        depth += (token[0] == "(") - (token == ")")
+        if len(token) > 1 and not inside:
+            inside = depth
+        if not inside:
+            kept.append(token)
+        elif depth < inside:
+            inside = 0
+    return "".join(kept)

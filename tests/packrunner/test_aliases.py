@@ -12,6 +12,7 @@ from packrunner.errors import AliasError, ParameterError
 from packrunner.runner import PackRunner
 
 RESET = r"pretend reset(?: host)? (?!host\s*$)(?P<host>\S+)\s*$"
+FIRST = r"wipe(?: all)? (?={{first}}(?:\s|$)){{host}}"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,11 @@ RESET = r"pretend reset(?: host)? (?!host\s*$)(?P<host>\S+)\s*$"
         (RESET, "pretend reset db01 db02", None),
         (RESET, "pretend reset db01 force=true", {"host": "db01", "force": "true"}),
         (RESET, "please pretend reset db01", None),
+        (FIRST, "wipe db01", {"first": "db01", "host": "db01"}),  # an anchor in a look-ahead is none
+        (FIRST, "wipe all db01 db02", {"first": "db01", "host": "db01 db02"}),
+        (FIRST, "well, wipe db01", None),
+        (r"wipe(?=((?=x)|\s+\S$)?) {{host}}", "wipe (db01)", {"host": "(db01)"}),
+        (r"wipe \((?<!$)[()$]?{{host}}", "wipe (db01 db02", {"host": "db01 db02"}),
     ],
 )
 def test_formats(form: str, text: str, expected: dict[str, Any] | None) -> None:
