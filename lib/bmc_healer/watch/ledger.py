@@ -43,8 +43,9 @@ class Ledger:
 
     def secrets(self, config: dict[str, Any]) -> dict[str, str]:
         """Passwords of the credentials that name a datastore key, by that key."""
-        credentials = [c for c in (config.get("credentials") or {}).values() if isinstance(c, dict)]
-        names = {str(c["password_key"]) for c in credentials if c.get("password_key")}
+        listed = config.get("credentials")  # of any shape: what is wrong with it the watch process tells
+        credentials = listed.values() if isinstance(listed, dict) else ()
+        names = {str(c["password_key"]) for c in credentials if isinstance(c, dict) and c.get("password_key")}
         values = {name: self._datastore.get_value(name, local=False, decrypt=True) for name in sorted(names)}
         return {name: value for name, value in values.items() if value}
 
