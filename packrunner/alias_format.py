@@ -60,15 +60,15 @@ def _anchors(pattern: str) -> tuple[bool, bool]:
 
 
 def _without_lookarounds(bare: str) -> str:
-    """A pattern without escapes and sets, and without what stands in ``(?=``, ``(?!``, ``(?<=`` or ``(?<!``."""
+    """The pattern, which holds no escapes and sets any more, without its look-aheads and look-behinds."""
     kept, depth, inside = [], 0, 0  # inside: the depth at which the outermost look-around began
     for found in re.finditer(r"\(\?<?[=!]|.", bare, re.DOTALL):
-        token = found.group()
-        depth += (token[0] == "(") - (token == ")")
-        if len(token) > 1 and not inside:
+        piece = found.group()
+        depth += (piece[0] == "(") - (piece == ")")
+        if len(piece) > 1 and not inside:
             inside = depth
         if not inside:
-            kept.append(token)
+            kept.append(piece)
         elif depth < inside:
             inside = 0
     return "".join(kept)
