@@ -98,8 +98,7 @@ def _health(step: Step) -> Seen:
         facts = _look_at_host(step, IDLE_SECONDS)
         bmc = _session(step) if step.pinned else None
         result = gates.health(facts, bmc, answers, _baseline(step), watch=watch, ladder=ladder)
-        cannot_be_checked = facts is not None and not facts.ipmitool
-        if result.passed or cannot_be_checked or rt.clock() >= deadline:
+        if result.passed or _cannot_be_checked(step, facts) or rt.clock() >= deadline:
             break
         rt.sleep(ladder.steady_interval)
     if result.passed:
@@ -110,6 +109,11 @@ def _health(step: Step) -> Seen:
         "bmc": bmc and {"alive": bmc.alive, "firmware": bmc.firmware},
     }
     return result, seen, False
+
+
+def _cannot_be_checked(step: Step, facts: HostFacts | None) -> bool:
+    """However long we wait: there is no way onto the host, or no `ipmitool` on it."""
+    return step.host.transport == "none" or (facts is not None and not facts.ipmitool)
 
 
 def _health_wait(step: Step) -> float:
