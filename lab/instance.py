@@ -10,7 +10,7 @@ from lab.build import Driver, build
 from lab.errors import LabError
 from lab.guest import Guest, Machine
 from lab.scenes import Scenes
-from lab.sim import BmcSim, Ran, guid_of
+from lab.sim import ADMIN, BmcSim, Ran, guid_of
 
 RESTORE_SECONDS = 45.0
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -22,6 +22,7 @@ class Lab:
     driver: "legacy" (kipmi at 100 % when hung) or "stock"; suite: the Debian suite of the kernel
     irq: of the KCS interface, 0 for none (then kipmi polls); ipmi: False for a machine without IPMI
     bmc_guid: when the BMC shall not be this machine's (default: the machine's SMBIOS UUID)
+    password: of every user of the BMC
 
     ssh_port, key_file, known_hosts: SSH as root (or as ops, without rights) to 127.0.0.1
     lan_port, user, password: the BMC's LAN side on 127.0.0.1; guid: its System GUID
@@ -41,6 +42,7 @@ class Lab:
         ipmi: bool = True,
         bmc_guid: str | None = None,
         firmware: str = "9.08",
+        password: str = ADMIN.password,
         run_dir: Path | None = None,
     ) -> None:
         if not NAME.fullmatch(name):
@@ -48,7 +50,12 @@ class Lab:
         self.name, self.driver, self.suite = name, driver, suite
         self._irq, self._load_driver, self._ipmi = irq, load_driver and ipmi, ipmi
         self.sim = BmcSim(
-            name=name, guid=bmc_guid, firmware=firmware, reset_seconds=reset_seconds, run_dir=run_dir
+            name=name,
+            guid=bmc_guid,
+            firmware=firmware,
+            password=password,
+            reset_seconds=reset_seconds,
+            run_dir=run_dir,
         )
         self.run_dir = self.sim.run_dir
         self.user, self.password, self.guid = self.sim.user, self.sim.password, self.sim.guid

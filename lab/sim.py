@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +24,7 @@ from lab.errors import LabError
 ADMIN = User("admin", "labpass", "admin")
 OPERATOR = User("operator", "labpass", "operator")  # may log in and read, not reset: completion code 0xD4
 USERS = (ADMIN, OPERATOR, User("viewer", "labpass", "user"))
+PASSWORD = re.compile(r"[A-Za-z0-9._-]{1,19}")  # ipmi_sim lets nobody in with the 20 bytes of IPMI 2.0
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def module() -> Path:
 class BmcSim:
     """A running simulated BMC; a context manager.
 
-    lan_port: UDP, RMCP+; user, password: an administrator of it; kcs_port: TCP, for QEMU's ipmi-bmc-extern
-    bmc: its switches and counters
+    lan_port: UDP, RMCP+; user, password: an administrator of it (all users have the same password)
+    kcs_port: TCP, for QEMU's ipmi-bmc-extern; bmc: its switches and counters
     """
 
     def __init__(
@@ -64,17 +66,20 @@ class BmcSim:
         name: str = "labhost",
         guid: str | None = None,
         firmware: str = "9.08",
+        password: str = ADMIN.password,
         reset_seconds: float | None = 10.0,
         run_dir: Path | None = None,
     ) -> None:
+        if not PASSWORD.fullmatch(password):
+            raise LabError("a password here is 1 to 19 letters, digits, dots, dashes and underscores")
         self.name = name
         self.guid = (guid or guid_of(name)).replace("-", "").lower()
-        self.user, self.password = ADMIN.name, ADMIN.password
+        self.user, self.password = ADMIN.name, password
         self._own_run_dir = run_dir is None
         self.run_dir = (run_dir or state.new_run_dir(name)).resolve()  # our children work elsewhere
         self._settings = {
             "run_dir": str(self.run_dir),
-            "users": [asdict(user) for user in USERS],
+            "users": [asdict(replace(user, password=password)) for user in USERS],
             "personality": asdict_personality(Personality(self.guid, firmware)),
             "plan": asdict(ResetPlan(seconds=reset_seconds)),
         }

@@ -39,6 +39,14 @@ def test_a_cold_reset_is_answered_then_dark_then_over(sim):
     assert (status.resets, status.reboots) == (1, 0)
 
 
+def test_the_password_can_be_another_one():
+    with BmcSim(password="Of19.bytes_-abcdefg") as sim:
+        assert sim.oob(*INFO).rc == 0
+        assert not alive(sim, password="labpass")
+    with pytest.raises(LabError, match="password"):
+        BmcSim(password='a"b')
+
+
 def test_a_session_does_not_survive_a_reset(sim):
     shell = subprocess.Popen(
         [*sim.oob_command(), "-N", "1", "-R", "1", "shell"],
