@@ -53,5 +53,5 @@ class BmcSensorTestCase(Watching, BaseSensorTestCase):
         for name in ("hosts", "credentials", "watch"):
             self.sensor_service.get_logger(name="any").reset_mock()
             self.start({**self.config, name: ["db01"]})
-            self.poll_until(self.told)
-            self.assertTrue(self.has_told(name), self.told())
+            self.poll_until(lambda: self.has_told("nothing is watched: "))
+            self.assertTrue(self.has_told(f"{name}: must be a mapping, not a list"), self.told())
