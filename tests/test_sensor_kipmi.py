@@ -56,7 +56,7 @@ class KipmiSensorTestCase(Watching, BaseSensorTestCase):
         for _ in range(3):
             self.sensor.poll()
         self.assertEqual(
-            len([line for line in self.told() if "the datastore would not " in line]), 1, self.told()
+            len([line for line in self.told() if "datastore would not " in line]), 1, self.told()
         )
         self.sensor_service.list_values = whole
         self.remember()
