@@ -74,11 +74,35 @@ def test_a_slow_bmc_is_logged_in_to_once():
 
 def test_an_operator_may_look_but_not_reset():
     facts, _ = looked(answers=OPERATOR_ONLY)
-    assert (facts.login, facts.firmware) == (Login.OK, "2.41")
+    assert (facts.login, facts.firmware) == (Login.PRIVILEGE, "2.41")
+    assert "not as administrator" in facts.error
     with MisbehavingBmc(answers=OPERATOR_ONLY) as bmc:
         answer = cold_reset(HERE, bmc.port, LOGIN, limit=LIMIT, may_send=pytest.fail)
         assert (answer.sent, answer.login) == (False, Login.PRIVILEGE)
         assert bmc.received["6/0x02"] == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "login"),
+    [(b"\x3f\x03\x00\x13", Login.PRIVILEGE), (b"\x3f\x03\x00\x14", Login.OK), (b"\x3f", Login.OK)],
+)
+def test_an_administrator_s_session_of_somebody_who_is_none(limit, login):
+    session = bytes.fromhex("013f01030411")
+    asked = []
+
+    def access(data):
+        asked.append(data)
+        return 0, limit
+
+    facts, _ = looked(answers={(6, 0x3D): (0, session), (6, 0x44): access})
+    assert (facts.login, facts.firmware, asked) == (login, "2.41", [b"\x01\x03"])
+
+
+@pytest.mark.parametrize("step", ["6/0x3d", "6/0x44"])
+def test_a_bmc_that_does_not_tell_the_privilege_is_believed(step):
+    answers = {(6, 0x3D): (0, bytes.fromhex("013f01030411")), (6, 0x44): (0, b"\x3f\x03\x00\x14")}
+    facts, _ = looked(script=silent_at(step), answers=answers)
+    assert (facts.login, facts.watchdog_running, facts.error) == (Login.OK, False, "")
 
 
 def test_neither_administrator_nor_operator():

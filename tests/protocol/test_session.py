@@ -35,6 +35,14 @@ def test_a_look(sim):
     assert sim.bmc.status().logins == 1
 
 
+@pytest.mark.parametrize("user", [b"operator", b"viewer"])
+def test_whoever_is_no_administrator_may_look(sim, user):
+    """ipmi_sim grants everybody an administrator's session, and answers 0xD4 to the reset."""
+    facts = look(HERE, sim.lan_port, BmcLogin(user, b"labpass"), limit=LIMIT)
+    assert (facts.login, facts.guid, facts.watchdog_running) == (Login.PRIVILEGE, sim.guid, False)
+    assert "administrator privilege" in facts.error
+
+
 def test_a_look_at_another_state(sim):
     sim.bmc.power(False)
     sim.bmc.watchdog(True)

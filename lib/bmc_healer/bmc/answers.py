@@ -49,3 +49,23 @@ def watchdog_timer(data: bytes) -> dict[str, Any]:
     if len(data) < 8:
         raise BmcError("the BMC's answer to Get Watchdog Timer is cut short")
     return {"watchdog_running": bool(data[0] & 0x40)}
+
+
+def session_info(data: bytes) -> tuple[int, int]:
+    """User id and channel of a session, of Get Session Info (IPMI 2.0, 22.20).
+
+    :raises BmcError: when the answer is too short
+    """
+    if len(data) < 6:
+        raise BmcError("the BMC's answer to Get Session Info is cut short")
+    return data[3] & 0x3F, data[5] & 0x0F
+
+
+def user_limit(data: bytes) -> int:
+    """The user's privilege limit on the channel, of Get User Access (IPMI 2.0, 22.27); 4 is administrator.
+
+    :raises BmcError: when the answer is too short
+    """
+    if len(data) < 4:
+        raise BmcError("the BMC's answer to Get User Access is cut short")
+    return data[3] & 0x0F

@@ -25,12 +25,15 @@ ANSWER_SECONDS = 5.0  # for the completion code of the cold reset, which is sent
 CHECK_SECONDS = 0.5  # for one question on the old session
 CHECKS = 6  # unanswered in a row by the old session while the BMC answers pings
 NO_PRIVILEGE = 0xD4  # completion code: insufficient privilege level (IPMI 2.0, table 5-2)
+NO_ADMINISTRATOR = "the BMC lets the user in, but not as administrator"
 
 _APP, _CHASSIS = 0x06, 0x00
 _COLD_RESET = 0x02
 # IPMI 2.0, table 5-2: SDR repository in update mode, firmware in update mode, initialisation in progress
 NOT_AVAILABLE = (0xD0, 0xD1, 0xD2)
 _GET_DEVICE_ID = 0x01
+_GET_SESSION_INFO, _GET_USER_ACCESS = 0x3D, 0x44
+_LESS_THAN_ADMINISTRATOR = (1, 2, 3)  # callback, user, operator; other values are an OEM's or none
 
 
 def look(session: OneLogin, link: Link, found: Event) -> None:
@@ -51,6 +54,25 @@ def look(session: OneLogin, link: Link, found: Event) -> None:
                 found["error"] = error.what
         elif command == _GET_DEVICE_ID and netfn == _APP and answer["code"] in NOT_AVAILABLE:
             found["device_available"] = False
+    if not session.may_reset() or _limited(session):
+        found |= {"login": Login.PRIVILEGE.value, "error": NO_ADMINISTRATOR}
+
+
+def _limited(session: OneLogin) -> bool:
+    """The BMC says that its user is less than an administrator on this channel.
+
+    A granted administrator's session does not prove that he is one: ipmi_sim grants it to everybody whose
+    password is right, and answers 0xD4 later. A BMC that does not tell is believed.
+    """
+    with contextlib.suppress(BmcError, SilenceError):
+        info = session.ask(_APP, _GET_SESSION_INFO, (0,))  # of the session in which it is asked
+        if info["code"] == 0:
+            user, channel = answers.session_info(bytes(info["data"]))
+            access = session.ask(_APP, _GET_USER_ACCESS, (channel, user))
+            return (
+                access["code"] == 0 and answers.user_limit(bytes(access["data"])) in _LESS_THAN_ADMINISTRATOR
+            )
+    return False
 
 
 def fru_serial(session: OneLogin, link: Link, found: Event) -> None:
@@ -68,7 +90,7 @@ def fru_serial(session: OneLogin, link: Link, found: Event) -> None:
 def cold_reset(session: OneLogin, link: Link, found: Event) -> None:
     """Send the reset once, tell its completion code, then check whether the BMC forgets the session."""
     if not session.may_reset():
-        raise LoginError(Login.PRIVILEGE, "the BMC lets the user in, but not as administrator")
+        raise LoginError(Login.PRIVILEGE, NO_ADMINISTRATOR)
     link.say("ready")
     if not link.told_to_go():
         return
