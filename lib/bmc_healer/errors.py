@@ -44,6 +44,14 @@ class HostAccessError(HealerError):
     """The host could not be reached or would not let us in (SSH refused, host key, sudo)."""
 
 
+class HostKeyError(HostAccessError):
+    """No SSH key is known of the host, or it shows another one: it may be another machine."""
+
+
+class HostLoginError(HostAccessError):
+    """The host is the right one by its key, and refuses the login."""
+
+
 class BmcError(HealerError):
     """The BMC could not be asked: no answer, garbage, a completion code that is not 0."""
 

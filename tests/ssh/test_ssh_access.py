@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bmc_healer.config.settings import HostSettings
-from bmc_healer.errors import HostAccessError
+from bmc_healer.errors import HostAccessError, HostKeyError, HostLoginError
 from bmc_healer.host import open_access
 from bmc_healer.host.observe import observe
 
@@ -91,24 +92,44 @@ def test_observe_this_machine_over_ssh(server):
 def test_unknown_host_key_names_fingerprint_and_keyscan(server, tmp_path):
     (tmp_path / "known_hosts").write_text("")
     error = refused(server.settings(known_hosts=str(tmp_path / "known_hosts")))
+    assert isinstance(error, HostKeyError)
     assert fingerprint(server) in error.what
     assert f"ssh-keyscan -p {server.port} 127.0.0.1" in error.do
 
 
-def test_another_host_key_is_refused(server, tmp_path):
+def test_another_host_key_is_refused_and_told_from_an_unknown_one(server, tmp_path):
     keygen(tmp_path / "other")
     known = tmp_path / "known_hosts"
     known.write_text(f"[127.0.0.1]:{server.port} {(tmp_path / 'other.pub').read_text()}")
-    assert "host key" in refused(server.settings(known_hosts=str(known))).what
+    error = refused(server.settings(known_hosts=str(known)))
+    assert isinstance(error, HostKeyError)
+    assert f"{fingerprint(server)} is not the one in {known}: it was reinstalled, or is another" in error.what
+    # What it says to do helps, once the fingerprint was compared.
+    for command in error.do.split("`")[1::2]:
+        subprocess.run(command, shell=True, check=True, capture_output=True)
+    with open_access(server.settings(known_hosts=str(known))):
+        pass
+
+
+def test_a_revoked_host_key_is_refused(server, tmp_path):
+    known = tmp_path / "known_hosts"
+    known.write_text(f"@revoked * {(server.folder / 'host_key.pub').read_text()}")
+    error = refused(server.settings(known_hosts=str(known)))
+    assert isinstance(error, HostKeyError)
+    assert "revoked" in error.what
 
 
 def test_missing_known_hosts_file_is_refused(server, tmp_path):
-    assert "known hosts" in refused(server.settings(known_hosts=str(tmp_path / "none"))).what
+    error = refused(server.settings(known_hosts=str(tmp_path / "none")))
+    assert isinstance(error, HostKeyError)
+    assert "known hosts" in error.what
 
 
 def test_unknown_key_is_refused(server, tmp_path):
     keygen(tmp_path / "id")
-    assert "refused the login" in refused(server.settings(key_file=str(tmp_path / "id"))).what
+    error = refused(server.settings(key_file=str(tmp_path / "id")))
+    assert isinstance(error, HostLoginError)
+    assert "refused the login" in error.what
 
 
 @pytest.mark.parametrize("content", [None, "garbage", "passphrase"])

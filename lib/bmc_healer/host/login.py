@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.settings import HostSettings
-from ..errors import HostAccessError
+from ..errors import HostAccessError, HostKeyError, HostLoginError
 
 if TYPE_CHECKING:
     import asyncssh
@@ -26,12 +26,15 @@ async def connect(
 
     :param keepalive_seconds: three of these without an answer end the connection
     :param lost: called when the connection has ended, for whatever reason
-    :raises HostAccessError: no connection, an unknown host key (its fingerprint is named), or a login refused
+    :raises HostKeyError: an unknown host key (its fingerprint is named), or another than the known one
+    :raises HostLoginError: the key of the host is right, and it refuses ours
+    :raises HostAccessError: no connection
     """
     import asyncssh
 
     asyncssh.set_log_level("WARNING")  # at INFO it logs every command
     ssh = host.ssh
+    known_hosts = _read_known_hosts(host)
     options: dict[str, Any] = {
         "port": ssh.port,
         "username": ssh.user,
@@ -40,7 +43,7 @@ async def connect(
         "connect_timeout": ssh.connect_timeout,
         "login_timeout": ssh.connect_timeout,
         "keepalive_interval": keepalive_seconds,
-        "known_hosts": _read_known_hosts(host),
+        "known_hosts": known_hosts,
     }
     if ssh.key_file is not None:
         options |= {"client_keys": [ssh.key_file], "agent_path": None}
@@ -48,9 +51,9 @@ async def connect(
     try:
         connection, _ = await asyncssh.create_connection(lambda: client, host.address, **options)
     except asyncssh.HostKeyNotVerifiable:
-        raise _bad_host_key(host, client.offered) from None
+        raise _bad_host_key(host, client, known_hosts) from None
     except asyncssh.PermissionDenied:
-        raise HostAccessError(
+        raise HostLoginError(
             f"SSH refused the login ({ssh.key_file or 'a key of the agent or of ~/.ssh'})",
             where(host),
             "put the public key into that user's authorized_keys",
@@ -80,9 +83,10 @@ def _client(lost: Callable[[], None]) -> Any:
 
     class Client(asyncssh.SSHClient):
         offered: asyncssh.SSHKey | None = None
+        peer = ""
 
         def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-            self.offered = key
+            self.offered, self.peer = key, addr
             return False  # only asked about keys that are not in known_hosts
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -102,21 +106,35 @@ def _read_known_hosts(host: HostSettings) -> Any:
     try:
         return asyncssh.read_known_hosts(str(file))
     except (OSError, ValueError) as error:
-        raise HostAccessError(
-            f"the known hosts in {file} cannot be read ({reason(error)})", where(host), _keyscan(host)
+        raise HostKeyError(
+            f"the known hosts in {file} cannot be read ({reason(error)})",
+            where(host),
+            f"run {_keyscan(host)}",
         ) from None
 
 
-def _bad_host_key(host: HostSettings, key: asyncssh.SSHKey | None) -> HostAccessError:
-    if key is None:
-        return HostAccessError("its host key cannot be trusted", where(host), _keyscan(host))
-    return HostAccessError(
-        f"{_known_hosts(host)} does not hold its host key {key.get_fingerprint()}",
+def _bad_host_key(host: HostSettings, client: Any, known_hosts: Any) -> HostKeyError:
+    file = _known_hosts(host)
+    if client.offered is None:
+        what = f"its host key is none that {file} trusts (a certificate, or one that is revoked there)"
+        return HostKeyError(what, where(host), "look at its entries in that file")
+    fingerprint = client.offered.get_fingerprint()
+    port = host.ssh.port if host.ssh.port != 22 else None
+    if known_hosts.match(host.address, client.peer, port)[0]:
+        name = f"[{host.address}]:{port}" if port else host.address
+        forget = f"`ssh-keygen -f {file} -R '{name}'`"
+        return HostKeyError(
+            f"its host key {fingerprint} is not the one in {file}: it was reinstalled, or is another machine",
+            where(host),
+            f"compare the fingerprint on its console; if it is the same, run {forget} and {_keyscan(host)}",
+        )
+    return HostKeyError(
+        f"{file} does not hold its host key {fingerprint}",
         where(host),
-        f"compare the fingerprint on its console; if it is the same, {_keyscan(host)}",
+        f"compare the fingerprint on its console; if it is the same, run {_keyscan(host)}",
     )
 
 
 def _keyscan(host: HostSettings) -> str:
     port = f"-p {host.ssh.port} " if host.ssh.port != 22 else ""
-    return f"run `ssh-keyscan {port}{host.address} >> {_known_hosts(host)}`"
+    return f"`ssh-keyscan {port}{host.address} >> {_known_hosts(host)}`"
