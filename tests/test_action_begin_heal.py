@@ -65,7 +65,7 @@ class BeginHealTestCase(BaseActionTestCase):
         incident = self.begin()[1]["incident"]
         ok, result = self.begin(force=True)
         self.assertEqual((ok, result["outcome"]), (True, "refused"))
-        self.assertRegex(result["sentence"], rf"^db01: db01 is being healed since .* by incident {incident} ")
+        self.assertRegex(result["sentence"], rf"^db01 is being healed since .* by incident {incident} ")
         self.assertEqual((result["rule"], result["value"]), ("lock", incident))
         self.assertEqual(len(self.locks()), 1)
 
@@ -80,16 +80,14 @@ class BeginHealTestCase(BaseActionTestCase):
         pause = Pause(config=self.config, action_service=self.action_service)
         pause.run(target="rack:r12", minutes=30, reason="switch work", user="jane")
         sentence = self.refused(force=True)
-        self.assertRegex(
-            sentence, r"^db01: rack=r12 is paused by jane since .*: switch work \(pause: rack=r12\)\."
-        )
+        self.assertRegex(sentence, r"^rack:r12 is paused by jane since .*: switch work \(pause: rack=r12\)\.")
         self.assertIn("What to do: bmc resume rack:r12.", sentence)
         Resume(config=self.config, action_service=self.action_service).run(target="rack:r12")
         self.assertEqual(self.begin()[1]["next"], "diagnose")
 
     def test_without_the_engine_s_clock_nothing_begins(self):
         self.engine.__exit__()
-        self.assertIn("the engine's clock cannot be read", self.refused())
+        self.assertIn("The engine's clock cannot be read", self.refused())
 
     def test_a_sensor_s_heal_is_only_planned_where_the_mode_says_so(self):
         self.config["mode"] = "propose"

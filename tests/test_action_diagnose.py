@@ -46,7 +46,10 @@ class DiagnoseTestCase(Looking, BaseActionTestCase):
         self.assertEqual((result["verdict"], result["plan"]), ("unreachable", []))
         self.assertEqual((seen["alive"], seen["login"], seen["address"]), (True, "failed", "127.0.0.1"))
         self.assertIn("offers no IPMI 2.0 session", seen["error"])
-        self.assertRegex(result["sentence"], r"^db01: The host could not be looked at .* nothing is reset\.$")
+        self.assertRegex(
+            result["sentence"],
+            r"^db01: The host could not be looked at: .*answers over the LAN.* nothing is reset\.$",
+        )
         for family in ("f:lock:", "i:db01", "h:db01:intent:"):
             self.assertEqual(self.keys(family), [], "by hand it changes nothing")
 
@@ -72,7 +75,7 @@ class DiagnoseTestCase(Looking, BaseActionTestCase):
     def test_an_unknown_host_is_a_sentence(self):
         ok, result = self.look(host="db99", incident="")
         self.assertEqual((ok, result["error"]), (False, "UnknownHostError"))
-        self.assertIn("the host 'db99' is not in the configuration", result["sentence"])
+        self.assertIn("The host 'db99' is not in the configuration", result["sentence"])
 
 
 class SweepTestCase(Looking, BaseActionTestCase):
@@ -91,4 +94,4 @@ class SweepTestCase(Looking, BaseActionTestCase):
     def test_a_label_that_nobody_has_is_a_sentence(self):
         ok, result = self.look(label="rack:r99")
         self.assertEqual((ok, result["error"]), (False, "HealerError"))
-        self.assertEqual(result["sentence"], "no BMC to sweep with label 'rack=r99'.")
+        self.assertEqual(result["sentence"], "No BMC to sweep with label 'rack=r99'.")

@@ -57,10 +57,12 @@ class PauseTestCase(Configured, BaseActionTestCase):
             self.assertEqual(said, f"{typed} is paused until `bmc resume {typed}`: no reason was given.")
 
     def test_what_cannot_be_paused_is_refused(self):
-        self.assertIn("the host 'db99' is not in the configuration", self.refused(target="db99"))
-        self.assertIn("no host has the label 'rack=r99'", self.refused(target="rack:r99"))
-        self.assertIn("a credential cannot be paused", self.refused(target="credential:dell"))
-        self.assertIn("minutes cannot be negative", self.refused(target="fleet", minutes=-1))
+        self.assertIn("The host 'db99' is not in the configuration", self.refused(target="db99"))
+        self.assertIn("No host has the label 'rack=r99'", self.refused(target="rack:r99"))
+        self.assertIn("A credential cannot be paused", self.refused(target="credential:dell"))
+        self.assertIn("Minutes cannot be negative", self.refused(target="fleet", minutes=-1))
+        said = self.refused(target="fleet", asked_target="db01")  # chat: bmc pause db01 target=fleet
+        self.assertEqual(said, "The command names two targets. Nothing was changed.")
         self.assertEqual(self.run_action(Status)[1]["paused"], [])
 
 
@@ -82,8 +84,9 @@ class ResumeTestCase(Configured, BaseActionTestCase):
         self.assertEqual(said, "credential:dell: the credential may be used again.")
 
     def test_what_is_unknown_is_refused(self):
-        self.assertIn("there is no 'credential=hp'", self.refused(target="credential:hp"))
-        self.assertIn("the host name is empty", self.refused(target=""))
+        self.assertIn("There is no 'credential=hp'", self.refused(target="credential:hp"))
+        self.assertIn("The host name is empty", self.refused(target=""))
+        self.assertIn("two targets", self.refused(target="fleet", asked_target="db01"))
 
 
 class StatusTestCase(Configured, BaseActionTestCase):
@@ -100,7 +103,7 @@ class StatusTestCase(Configured, BaseActionTestCase):
         self.assertEqual((ok, result["sentence"]), (True, "db02: mode auto."))
 
     def test_an_unknown_host_is_refused(self):
-        self.assertIn("the host 'db99' is not in the configuration", self.refused(host="db99"))
+        self.assertIn("The host 'db99' is not in the configuration", self.refused(host="db99"))
 
     def test_a_configuration_without_a_mode_is_refused(self):
         del self.config["mode"]
@@ -108,7 +111,7 @@ class StatusTestCase(Configured, BaseActionTestCase):
 
     def test_a_datastore_that_is_down_is_no_empty_one(self):
         self.action_service.list_values = self.unreachable
-        self.assertIn("the datastore would not read", self.refused())
+        self.assertIn("The datastore would not read", self.refused())
 
     @staticmethod
     def unreachable(**_):
@@ -157,7 +160,7 @@ class NotifyTestCase(Configured, BaseActionTestCase):
     def test_a_key_that_is_not_set_is_said(self):
         ok, result = self.run_action(occasion="text", text="The rack is repaired.")
         self.assertEqual((ok, result["delivered"]), (True, 0))
-        self.assertIn("the datastore gives no value for the key 'bmc_chat'", json.dumps(result))
+        self.assertIn("datastore gives no value for the key 'bmc_chat'", json.dumps(result))
 
     def test_without_a_chat_it_says_so(self):
         del self.config["notify"]

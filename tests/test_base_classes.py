@@ -119,7 +119,7 @@ class AliasTestCase(BaseActionAliasTestCase):
     def test_the_alias_is_read_from_the_pack(self):
         self.assertEqual(self.action_alias_db.name, "bmc_pause")
         self.assertEqual(self.action_alias_db.immutable_parameters, {"user": "{{ api_user }}"})
-        self.assertEqual(len(self.action_alias_db.get_format_strings()), 3)
+        self.assertEqual(len(self.action_alias_db.get_format_strings()), 1)
 
     def test_a_command_matches_one_none_or_two_formats(self):
         self.assertCommandMatchesExactlyOneFormatString(["a b", "a c"], "a c")
@@ -128,13 +128,15 @@ class AliasTestCase(BaseActionAliasTestCase):
                 self.assertCommandMatchesExactlyOneFormatString(formats, "a c")
 
     def test_parameters_are_extracted(self):
-        short, _, long = self.action_alias_db.get_format_strings()
-        self.assertExtractedParametersMatch(short, "bmc pause db01", {"target": "db01"})
-        expected = {"target": "db01", "minutes": "5", "reason": "a b", "user": "bob"}
-        self.assertExtractedParametersMatch(long, "bmc pause db01 5 a b user=bob", expected)
+        (form,) = self.action_alias_db.get_format_strings()
+        db01 = {"target": "db01", "asked_target": "db01"}
+        short = {**db01, "minutes": "0", "reason": ""}
+        self.assertExtractedParametersMatch(form, "bmc pause db01", short)
+        expected = {**db01, "minutes": "5", "reason": "a b", "user": "bob"}
+        self.assertExtractedParametersMatch(form, "bmc pause db01 5 a b user=bob", expected)
         with self.assertRaises(AssertionError):
-            self.assertExtractedParametersMatch(short, "bmc pause db01", {"target": "db02"})
+            self.assertExtractedParametersMatch(form, "bmc pause db01", {**short, "target": "db02"})
         with self.assertRaises(ValueError):
-            self.assertExtractedParametersMatch(short, "bmc pause", {})
+            self.assertExtractedParametersMatch(form, "bmc pause", {})
         with self.assertRaises(ValueError):
             self.assertExtractedParametersMatch("bmc {{ x }}", "bmc pause", {"x": "pause"})

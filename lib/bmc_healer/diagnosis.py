@@ -222,7 +222,7 @@ def _row(
         return Verdict.HUNG_DARK, f"In-band IPMI hangs{_seen(symptoms)}, the LAN side is no way in.", None
     if inband is Inband.NO_DEVICE:
         return _no_device(found)
-    return Verdict.UNREACHABLE, _unreachable(found), None
+    return Verdict.UNREACHABLE, _unreachable(found, lan), None
 
 
 def _answers(found: Findings, symptoms: tuple[str, ...]) -> tuple[Verdict, str, float | None]:
@@ -251,10 +251,13 @@ def _no_device(found: Findings) -> tuple[Verdict, str, float | None]:
     return Verdict.NO_IPMI, "No IPMI driver is loaded and nothing waits for one.", None
 
 
-def _unreachable(found: Findings) -> str:
+def _unreachable(found: Findings, lan: Lan) -> str:
+    sides = {Lan.ALIVE: " Its BMC answers over the LAN.", Lan.DARK: " Its BMC's LAN side is silent."}
+    seen = sides.get(lan, "")
     if found.host is None:
-        return f"The host could not be looked at ({found.host_error.rstrip('.') or 'no transport'})."
-    return "Whether in-band IPMI answers could not be found out."
+        why = found.host_error.removeprefix(f"{found.memory.host}: ").rstrip(".") or "no transport"
+        return f"The host could not be looked at: {why}.{seen}"
+    return f"Whether in-band IPMI answers could not be found out.{seen}"
 
 
 def _seen(symptoms: tuple[str, ...]) -> str:

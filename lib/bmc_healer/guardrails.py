@@ -86,13 +86,13 @@ def _proposal(case: _Case) -> Refusal | None:
         return None
     proposal = case.request.proposal or {}
     limit = case.settings.proposal_seconds
-    again = "diagnose again and use the command that the new proposal prints"
+    again = "start a new heal, and use the command that its proposal prints"
     if case.request.source == "sensor":
-        fault = "only a person can approve a proposal"
+        fault = "Only a person can approve a proposal"
     elif proposal.get("outcome") != "proposed" or proposal.get("host") != case.request.host:
-        fault = f"what was given is no proposal for {case.request.host}"
+        fault = f"What was given is no proposal for {case.request.host}"
     elif case.now - (proposal.get("ended_at") or 0.0) > limit:
-        fault = f"the proposal is older than {limit:.0f} s"
+        fault = f"The proposal is older than {limit:.0f} s"
     else:
         return None
     return Refusal("proposal_seconds", f"{limit:.0f}", fault, again)
@@ -103,9 +103,9 @@ def _clock(case: _Case) -> Refusal | None:
     if skew is not None and abs(skew) <= limit:
         return None
     fault = (
-        "the engine's clock cannot be read"
+        "The engine's clock cannot be read"
         if skew is None
-        else f"this machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the engine's"
+        else f"This machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the engine's"
     )
     return Refusal(
         "clock_skew_seconds",
@@ -139,7 +139,7 @@ def _pause(case: _Case) -> Refusal | None:
     return Refusal(
         "pause",
         pause.target,
-        f"{pause.target} is paused by {pause.by} since {utc(pause.since)}, {end}: {pause.reason}",
+        f"{typed(pause.target)} is paused by {pause.by} since {utc(pause.since)}, {end}: {pause.reason}",
         f"bmc resume {typed(pause.target)}",
         pause.until,
     )
@@ -166,7 +166,7 @@ def _credential(case: _Case) -> Refusal | None:
     return Refusal(
         "credential",
         stop.name,
-        f"the credential {stop.name} is stopped since {utc(stop.since)}: {stop.reason}",
+        f"The credential {stop.name} is stopped since {utc(stop.since)}: {stop.reason}",
         f"mend it, then: bmc resume {typed(f'credential={stop.name}')}",
     )
 
@@ -195,8 +195,8 @@ def _cooldown(case: _Case) -> Refusal | None:
     return Refusal(
         "cooldown_seconds",
         f"{seconds:.0f}",
-        f"{case.request.host} was healed at {utc(last)}; it may be again at {utc(last + seconds)}",
-        "force",
+        f"{case.request.host} was healed at {utc(last)}, and rests",
+        "wait, or start bmc_healer.heal with force (web UI or command line)",
         last + seconds,
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bmc_healer.state.stamp import utc
+
 TITLES = {
     "healed": "{host}: BMC healed",
     "relieved": "{host}: host relieved, BMC not healed",
@@ -14,19 +16,13 @@ TITLES = {
     "not_needed": "{host}: no heal needed",
 }
 
-NEXT_STEPS = {
-    "relieved": (
-        "The driver is unloaded or throttled, so IPMI on the host does not work until the BMC is back. "
-        "Check the BMC's power and network; when it answers again the host is brought back by itself."
-    ),
-    "escalated": (
-        "A person takes over and looks at the host. Nothing more is done on it until `!bmc resume {host}` "
-        "or recovery."
-    ),
-}
+RELIEVED = (
+    "The driver is unloaded or throttled: IPMI on the host does not work until the BMC is back. Check the "
+    "BMC's power and network; when it answers again, the host is brought back by itself."
+)
 REPAIR = (
-    "What is left is repair: power-drain the board (pull both power cords), then update BMC and BIOS "
-    "firmware, then replace the board; never during a firmware update."
+    "What is left is repair, while no firmware update runs: power-drain the board (pull both power cords), "
+    "then update BMC and BIOS firmware, then replace the board."
 )
 
 
@@ -35,29 +31,44 @@ def started(incident: Mapping[str, Any]) -> tuple[str, str]:
     ladder = " -> ".join(incident["plan"])
     lines = [f"Why: {incident['reason']}", f"Found: {_last(incident, 'diagnose')}", f"Ladder: {ladder}"]
     lines += [f"Left out: {rung}: {why}" for rung, why in (incident.get("left_out") or {}).items()]
+    lines.append(f"`!bmc status {incident['host']}` says how far it is.")
     lines.append(f"Incident: {incident['id']}")
     return f"{incident['host']}: healing the BMC", "\n".join(lines)
 
 
 def ended(incident: Mapping[str, Any]) -> tuple[str, str]:
     """Title and body when a heal is over, whatever the outcome."""
-    host, outcome = incident["host"], str(incident["outcome"])
+    outcome = str(incident["outcome"])
     lines = [str(incident["sentence"])]
     for step in incident.get("steps", []):
         if step["step"] != "diagnose":
             lines.append(f"- {step['step'].replace('_', ' ')}: {step['sentence']} ({step['seconds']:.0f} s)")
         lines += [f"  Note: {warning}" for warning in step.get("warnings", [])]
-    if outcome == "proposed" and incident.get("approvable") and not incident.get("dry_run"):
-        minutes = incident.get("proposal_minutes", 30)
-        lines.append(f"To do it, within {minutes} minutes: `!bmc heal {host} {incident['id']}`")
-    if incident.get("repair"):
-        lines.append(REPAIR)
-    if outcome in NEXT_STEPS:
-        lines.append(NEXT_STEPS[outcome].format(host=host))
+    if next_step := to_do(incident):
+        lines.append(next_step)
     if outcome in ("escalated", "relieved", "proposed"):
         lines += facts(incident)
     lines.append(f"Incident: {incident['id']}")
-    return TITLES[outcome].format(host=host), "\n".join(lines)
+    return TITLES[outcome].format(host=incident["host"]), "\n".join(lines)
+
+
+def to_do(incident: Mapping[str, Any]) -> str:
+    """What a person does after a heal has ended; empty when there is nothing to do."""
+    host, outcome = incident["host"], incident["outcome"]
+    if outcome == "relieved":
+        return RELIEVED
+    if outcome == "escalated":
+        what = REPAIR if incident.get("repair") else "A person takes over and looks at the host."
+        held = f" Nothing more is done on it until `!bmc resume {host}` or recovery."
+        return what + ("" if incident.get("plan_only") else held)
+    if outcome == "proposed" and not incident.get("dry_run"):
+        if incident.get("mode") == "observe":
+            return "Mode is observe: nothing is done."
+        if incident.get("approvable"):
+            minutes = incident.get("proposal_minutes", 30)
+            return f"To do it, within {minutes} minutes: `!bmc heal {host} {incident['id']}`."
+    retry_at = (incident.get("ending") or {}).get("retry_at")
+    return f"Not before {utc(retry_at)}." if outcome == "refused" and retry_at else ""
 
 
 def refused(host: str, outcome: str, sentence: str) -> tuple[str, str]:

@@ -139,6 +139,7 @@ def end(heal):
     return {
         "sentence": sentence,
         "outcome": outcome,
+        "to_do": "",
         "healed_by": healed_by,
         "steps": steps,
         "next": "tell_end",

@@ -325,7 +325,7 @@ def test_rubbish_starts_nothing_and_claims_nothing(heals, kind, task):
     ran = heals[f"{kind} of {task}"]
     assert ran.tasks == [*RUBBISH[kind, task], task]
     assert ran.output["outcome"] is None and ran.output["healed_by"] == ""
-    assert set(ran.output) == {"summary", "outcome", "healed_by", "host", "incident", "steps"}
+    assert set(ran.output) == {"summary", "outcome", "to_do", "healed_by", "host", "incident", "steps"}
 
 
 def test_every_transition_of_the_workflow_was_taken(heals):

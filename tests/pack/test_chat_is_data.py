@@ -10,6 +10,7 @@ import json
 
 import pytest
 
+from packrunner.errors import ParameterError
 from packrunner.runner import PackRunner
 from tests.pack.temporary import CONFIG, PACK
 
@@ -32,9 +33,18 @@ def runner(tmp_path_factory):
         "bmc heal db01 h<%42*101%>",
     ],
 )
-def test_chat_is_not_shown_what_an_expression_is_worth(runner, text):
+def test_an_expression_starts_no_heal(runner, text):
     """`<%st2kv('system.bmc_dell',decrypt=>true)%>` would be a password."""
-    reply = runner.chat(text, "jane")
+    before = len(runner.executions.list())
+    with pytest.raises(ParameterError, match="is not allowed") as refused:
+        runner.chat(text, "jane")
+    assert EVALUATED not in str(refused.value)
+    assert len(runner.executions.list()) == before
+
+
+def test_a_name_that_came_through_is_not_shown(runner):
+    """Whatever an engine has made of it: begin_heal shows a name only when it is one of a host."""
+    reply = runner.chat("bmc heal db4242", "jane")
     children = runner.executions.list(parent=reply.execution.id)
     told = next(child for child in children if child.task == "tell_end")
     assert told.output["text"] and reply.text

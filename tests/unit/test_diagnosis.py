@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +87,20 @@ def test_a_busy_host_says_what_is_seen() -> None:
 def test_booting_says_when_to_try_again() -> None:
     diagnosis = diagnose(found(host((STUCK,)), bmc(), lan_dark_at=NOW - 60), WATCH, GUARD)
     assert diagnosis.retry_at == NOW - 60 + GUARD.booting_seconds
+
+
+@pytest.mark.parametrize(
+    ("look", "memory", "lan"),
+    [
+        (bmc(), {}, " Its BMC answers over the LAN."),
+        (DEAD_BMC, LONG_DARK, " Its BMC's LAN side is silent."),
+        (None, {}, ""),
+    ],
+)
+def test_a_host_that_cannot_be_looked_at_says_why_and_what_its_bmc_does(look, memory, lan) -> None:
+    findings = replace(found(None, look, **memory), host_error="db01: SSH was refused. Check the key.")
+    sentence = diagnose(findings, WATCH, GUARD).sentence
+    assert sentence == f"The host could not be looked at: SSH was refused. Check the key.{lan}"
 
 
 def test_no_probe_on_stuck_counters_or_among_many_clients() -> None:

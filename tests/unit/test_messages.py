@@ -110,6 +110,43 @@ def test_a_proposal_carries_the_command_and_the_evidence():
     assert "BMC firmware 7.0" in body and "12 ipmitool waiting" in body
 
 
+NEXT = {
+    "healed": ({}, ""),
+    "not_needed": ({}, ""),
+    "escalated": ({}, "`!bmc resume db01` or recovery."),
+    "relieved": ({}, "brought back by itself."),
+    "proposed": ({"approvable": True}, f"within 30 minutes: `!bmc heal db01 {INCIDENT}`."),
+    "refused": ({"ending": {"retry_at": 1_800_000_000.0}}, "Not before 2027-01-15 08:00:00 UTC."),
+}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_what_a_person_does_next(outcome):
+    changes, end = NEXT[outcome]
+    told = messages.to_do(incident(outcome, **changes))
+    assert told.endswith(end) and bool(told) == bool(end) and len(told) < 300
+    assert told in messages.ended(incident(outcome, **changes))[1]
+
+
+def test_a_ladder_that_was_walked_to_its_end_leaves_repair():
+    told = messages.to_do(incident("escalated", repair=True))
+    assert "power-drain" in told and "`!bmc resume db01`" in told
+
+
+@pytest.mark.parametrize(
+    ("outcome", "changes"),
+    [
+        ("proposed", {}),
+        ("proposed", {"approvable": True, "dry_run": True}),
+        ("proposed", {"approvable": True, "mode": "observe"}),
+        ("escalated", {"plan_only": True}),
+        ("refused", {}),
+    ],
+)
+def test_no_command_that_would_not_work(outcome, changes):
+    assert "!bmc" not in messages.to_do(incident(outcome, **changes))
+
+
 def test_a_dry_run_carries_no_command():
     assert "bmc heal" not in messages.ended(incident("proposed", dry_run=True))[1]
 

@@ -58,7 +58,7 @@ def test_a_foreign_lease_refuses_before_the_diagnosis(settled):
     there = LeasedHost("held\nst2 at mgmt2\ndb01-1\n4\n100\noob\n")
     answer = reached(settled, there)
     assert (answer["outcome"], answer["rule"], answer["incident"]) == ("refused", "lease", "")
-    assert answer["sentence"].startswith("db01: st2 at mgmt2 holds the host for db01-1, last deed: oob.")
+    assert answer["sentence"].startswith("st2 at mgmt2 holds the host for db01-1, last deed: oob.")
     assert there.verbs == ["look"] and locks(settled) == ()
 
 

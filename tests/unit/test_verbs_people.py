@@ -1,12 +1,18 @@
-"""status of one host: the pause that covers it is said, whether of the host, of its label or of the fleet."""
+"""What people hear of status, pause and resume: also of a wider pause, and of a heal that runs."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from bmc_healer.verbs.people import status
+from bmc_healer.bmc.ping import sweep
+from bmc_healer.errors import HealerError
+from bmc_healer.verbs import begin_heal as begin_heal_module
+from bmc_healer.verbs.begin_heal import begin_heal
+from bmc_healer.verbs.people import pause, resume, status
 from tests.unit.clock import NOW
-from tests.unit.verbs import runtime
+from tests.unit.verbs import config, host, runtime
 
 
 @pytest.mark.parametrize(
@@ -34,3 +40,58 @@ def test_a_pause_of_others_is_not_told(target):
     rt = runtime()
     rt.state.pause(target, by="jane", reason="switch work")
     assert status(rt, {"host": "db01"})["paused"] is None
+
+
+@pytest.fixture
+def healing(monkeypatch):
+    """db01 is being healed, and a diagnosis is due; db02 is not."""
+    monkeypatch.setattr(begin_heal_module, "sweep", partial(sweep, timeout=0.1))
+    rt = runtime(config({"db01": host(1, "r12", transport="none"), "db02": host(2, "r13")}))
+    begun = begin_heal(rt, {"host": "db01", "source": "chat", "execution": "e1"})
+    assert begun["next"] == "diagnose", begun["sentence"]
+    return rt, begun["incident"]
+
+
+@pytest.mark.parametrize("asked", [{}, {"host": "db01"}])
+def test_who_waits_in_chat_hears_how_far_a_heal_is(healing, asked):
+    rt, incident = healing
+    assert f"({incident}), now: diagnose." in status(rt, asked)["sentence"]
+
+
+def test_a_heal_that_just_ended_is_not_at_work_on_anything(healing):
+    rt, incident = healing
+    rt.state.save_incident({**rt.state.incident(incident), "next": {"task": "", "index": 0}})
+    assert f"({incident})." in status(rt, {})["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("target", "stops"), [("fleet", 1), ("rack:r12", 1), ("db01", 1), ("rack:r13", 0), ("db02", 0)]
+)
+def test_a_pause_says_which_heals_it_stops(healing, target, stops):
+    rt, _ = healing
+    sentence = pause(rt, {"target": target, "reason": "switch work."})["sentence"]
+    assert "switch work." in sentence and ".." not in sentence
+    assert ("stopped before the next deed: db01." in sentence) == bool(stops)
+
+
+@pytest.mark.parametrize("wider", ["fleet", "rack=r12"])
+def test_a_host_that_stays_paused_with_others_is_said(wider):
+    rt = runtime()
+    rt.state.pause(wider, by="jane", reason="switch work")
+    typed = wider.replace("=", ":")
+    still = f"It is still paused with {typed}: `bmc resume {typed}`."
+    assert resume(rt, {"target": "db01"})["sentence"] == f"db01 was neither paused nor held. {still}"
+    pause(rt, {"target": "db01"})
+    assert resume(rt, {"target": "db01"})["sentence"] == f"db01: the pause is over. {still}"
+    assert resume(rt, {"target": typed})["sentence"] == f"{typed}: the pause is over."
+    assert resume(rt, {"target": "db01"})["sentence"] == "db01 was neither paused nor held."
+
+
+@pytest.mark.parametrize("verb", [pause, resume])
+def test_a_text_that_names_two_targets_changes_nothing(verb):
+    rt = runtime()
+    rt.state.pause("fleet", by="jane", reason="switch work")
+    with pytest.raises(HealerError, match="two targets"):
+        verb(rt, {"target": "fleet", "asked_target": "db01"})
+    assert [known.target for known in rt.state.fleet().pauses] == ["fleet"]
+    verb(rt, {"target": "rack=r12", "asked_target": "rack:r12"})

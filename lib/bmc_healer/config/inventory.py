@@ -44,7 +44,7 @@ class Inventory:
 
         :raises UnknownHostError: malformed or not known; the sentence names what is near
         """
-        proper = names.host_name(name)
+        proper = names.host_name(name.strip(" "))  # chat: two blanks before it
         if proper is None:
             what = f"{names.printable(name)} is not a host name" if name else "the host name is empty"
             raise UnknownHostError(
@@ -61,7 +61,7 @@ class Inventory:
             near = self._near(proper)
             raise UnknownHostError(
                 f"the host '{proper}' is not in the configuration{near}",
-                do="See the hosts with bmc-healer status",
+                do="Check its spelling",
                 unnamed=f"There is no such host in the configuration{near}.",
             )
         return hosts.settings(proper, document)

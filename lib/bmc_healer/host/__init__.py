@@ -21,7 +21,7 @@ def open_access(host: HostSettings) -> HostAccess:
 
         return SshAccess(host)
     raise HostAccessError(
-        "the configuration gives no way onto this host (transport: none)",
+        "no way onto this host is configured (transport: none)",
         host.name,
-        "set transport to ssh or local",
+        "Set transport to ssh or local, if there is one",
     )

@@ -93,13 +93,13 @@ def held(fleet: FleetState, host: str, bmc_address: str | None, now: float) -> R
     lock = fleet.holder(host, bmc_address)
     if lock is None:
         return None
-    subject = host if lock.host == host else f"the BMC {bmc_address} (as that of {lock.host})"
+    subject = host if lock.host == host else f"The BMC {bmc_address} (as that of {lock.host})"
     since = utc(lock.taken_at)
     return Refusal(
         rule="lock",
         value=lock.incident,
         sentence=f"{subject} is being healed since {since} by incident {lock.incident} ({lock.owner})",
-        override="wait for its end; one that died is found by its heartbeat and cleared by tidy",
+        override="wait for its end; a heal that died is found and cleared within five minutes",
         retry_at=now + RETRY_SECONDS,
     )
 

@@ -68,7 +68,8 @@ def perform(
         verb: Verb = getattr(import_module(f"bmc_healer.verbs.{MODULES[name]}"), name)
         return True, plain(verb(Runtime(config, datastore, logger=logger), parameters))
     except HealerError as error:
-        return False, plain({"sentence": error.sentence, "error": type(error).__name__})
+        said = error.sentence if error.where else error.sentence[:1].upper() + error.sentence[1:]
+        return False, plain({"sentence": said, "error": type(error).__name__})
     except Exception as error:  # the last rim before the engine
         logger.debug("%s failed", name, exc_info=True)
         return False, {

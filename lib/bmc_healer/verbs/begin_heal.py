@@ -36,15 +36,16 @@ def begin_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     :returns: `next` is `diagnose`; or `tell_end`, or `end` when chat has heard it already, with `outcome`
         and `sentence` when the heal ends here
     """
+    given = str(parameters.get("host") or "")
+    asked = str(parameters.get("asked_host") or given)
+    if asked.lower() != given.lower():  # StackStorm lets a chat text end in `host=other`
+        return _ended("refused", "The command names two hosts: nothing was done.", "")
     try:
-        host = rt.host(str(parameters.get("host") or ""))
+        host = rt.host(given)
         rungs = _rungs(parameters.get("rungs"))
         pinned = _pin(host)
     except (UnknownHostError, BmcError) as error:
         return _ended("refused", getattr(error, "unnamed", error.sentence), "")
-    asked = str(parameters.get("asked_host") or host.name)
-    if asked.lower() != host.name:  # StackStorm lets a chat text end in `host=other`
-        return _ended("refused", "The command names two hosts: nothing was done.", "")
     address = f"{pinned}:{host.bmc.port}" if host.bmc and pinned else None
     state = rt.state.host(host.name)
     if rungs == BRING_BACK and not _to_bring_back(state):
@@ -211,7 +212,7 @@ def _refused(
     rt: Runtime, host: HostSettings, refusal: Refusal, parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A sensor repeats its trigger until it is taken: chat hears the same refusal once, people each time."""
-    sentence = f"{host.name}: {refusal.sentence.rstrip('.')} ({refusal.rule}: {refusal.value})."
+    sentence = f"{refusal.sentence.rstrip('.')} ({refusal.rule}: {refusal.value})."
     if refusal.override:
         sentence += f" What to do: {refusal.override.rstrip('.')}."
     if refusal.retry_at is not None:

@@ -32,6 +32,7 @@ def diagnose(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
         )
         return {
             "sentence": f"{host.name}: {plan.sentence}",
+            "host": host.name,
             "verdict": diagnosis.verdict.value,
             "plan": list(plan.steps),
             "left_out": plan.left_out,

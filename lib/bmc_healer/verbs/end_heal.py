@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bmc_healer import messages
 from bmc_healer.bmc.ping import ping
 from bmc_healer.config.settings import HostSettings
 from bmc_healer.diagnosis import has_device, stuck
@@ -166,6 +167,7 @@ def result(incident: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "sentence": incident["sentence"],
         "outcome": incident["outcome"],
+        "to_do": messages.to_do(incident),
         "healed_by": incident["healed_by"],
         "host": incident["host"],
         "incident": incident["id"],

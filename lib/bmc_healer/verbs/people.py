@@ -11,6 +11,7 @@ from bmc_healer.bmc.addresses import Addresses
 from bmc_healer.bmc.ping import sweep as sweep_bmcs
 from bmc_healer.config.names import printable
 from bmc_healer.errors import HealerError, StateError
+from bmc_healer.state.documents import Lock
 from bmc_healer.state.stamp import utc
 from bmc_healer.targets import read, typed
 from bmc_healer.verbs.runtime import Runtime
@@ -58,8 +59,8 @@ def status(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     fleet = rt.state.fleet()
     if parameters.get("host"):
         return _host_status(rt, str(parameters["host"]))
-    heals = [f"{lock.host} since {utc(lock.taken_at)} ({lock.incident})" for lock in fleet.locks]
-    pauses = [f"{pause.target} by {pause.by}: {pause.reason}" for pause in fleet.pauses]
+    heals = [f"{lock.host} {_progress(rt, lock)}" for lock in fleet.locks]
+    pauses = [f"{typed(pause.target)} by {pause.by}: {pause.reason}" for pause in fleet.pauses]
     count = rt.inventory.count
     lines = [f"{count} {'host' if count == 1 else 'hosts'}, mode {rt.config.mode.value}."]
     lines.append(f"Healing now: {'; '.join(heals)}." if heals else "No heal is running.")
@@ -89,7 +90,7 @@ def _host_status(rt: Runtime, name: str) -> dict[str, Any]:
     latest = [_brief(incident) for incident in rt.state.incidents(limit=5, host=host.name)]
     lines = [f"{host.name}: mode {rt.config.mode_for(host).value}."]
     if lock:
-        lines.append(f"Being healed since {utc(lock.taken_at)} ({lock.incident}).")
+        lines.append(f"Being healed {_progress(rt, lock)}.")
     if paused:
         end = f"until {utc(paused.until)}" if paused.until else "until resumed"
         lines.append(f"{typed(paused.target)} is paused by {paused.by}, {end}: {paused.reason}.")
@@ -109,6 +110,13 @@ def _host_status(rt: Runtime, name: str) -> dict[str, Any]:
         "bmc_firmware": memory.firmware,
         "incidents": latest,
     }
+
+
+def _progress(rt: Runtime, lock: Lock) -> str:
+    """Since when a heal runs, and how far it is."""
+    since = f"since {utc(lock.taken_at)} ({lock.incident})"
+    now = ((rt.state.incident(lock.incident) or {}).get("next") or {}).get("task")
+    return f"{since}, now: {str(now).replace('_', ' ')}" if now else since
 
 
 def _brief(incident: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +150,7 @@ def sweep(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def pause(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Hold all heals of a host, a label or the fleet, for some minutes or until resumed."""
-    target = _target(rt, str(parameters.get("target") or ""))
+    target = _target(rt, parameters)
     if target.startswith("credential="):
         raise HealerError("a credential cannot be paused", do="Pause a host, a label or the fleet")
     minutes = float(parameters.get("minutes") or 0)
@@ -153,12 +161,19 @@ def pause(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     reason = str(parameters.get("reason") or "no reason was given")[:300]
     rt.state.pause(target, until=until, by=by, reason=reason)
     how_long = f"until {utc(until)}" if until else f"until `bmc resume {typed(target)}`"
-    return {"sentence": f"{typed(target)} is paused {how_long}: {reason}.", "target": target}
+    sentence = f"{typed(target)} is paused {how_long}: {reason.rstrip('.')}."
+    if healing := [lock.host for lock in rt.state.fleet().locks if _covers(target, lock)]:
+        sentence += f" Healing right now, and stopped before the next deed: {', '.join(sorted(healing))}."
+    return {"sentence": sentence, "target": target}
+
+
+def _covers(target: str, lock: Lock) -> bool:
+    return target in ("fleet", f"host={lock.host}", *lock.labels)
 
 
 def resume(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """End a pause; for a host also let heals run again after an escalation."""
-    target = _target(rt, str(parameters.get("target") or ""))
+    target = _target(rt, parameters)
     done = []
     if any(pause.target == target for pause in rt.state.fleet().pauses):
         done.append("the pause is over")
@@ -170,12 +185,25 @@ def resume(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     rt.state.resume(target)
     name = typed(target)
     sentence = f"{name}: {' and '.join(done)}." if done else f"{name} was neither paused nor held."
+    if still := _still_paused(rt, target):
+        sentence += f" It is still paused with {typed(still)}: `bmc resume {typed(still)}`."
     return {"sentence": sentence, "target": target}
 
 
-def _target(rt: Runtime, given: str) -> str:
+def _still_paused(rt: Runtime, target: str) -> str:
+    """The wider pause, of a label or the fleet, that goes on holding a host."""
+    if not target.startswith("host="):
+        return ""
+    host = rt.host(target.removeprefix("host="))
+    pause = rt.state.fleet().pause_of(host.name, host.label_keys, rt.clock())
+    return pause.target if pause else ""
+
+
+def _target(rt: Runtime, parameters: Mapping[str, Any]) -> str:
     """`fleet`, a label `rack=r12`, `credential=NAME` (resume only), or a host's name."""
-    given = read(given)
+    given = read(str(parameters.get("target") or ""))
+    if read(str(parameters.get("asked_target") or given)) != given:
+        raise HealerError("the command names two targets", do="Nothing was changed")
     if given == "fleet":
         return given
     if given.startswith("credential="):
