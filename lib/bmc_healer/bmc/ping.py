@@ -12,8 +12,10 @@ import contextlib
 import select
 import socket
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bmc_healer.bmc import rmcp
 from bmc_healer.bmc.address import Peer, SocketAddress, resolve, socket_address
@@ -27,7 +29,9 @@ _RECEIVE_BUFFER = 8 << 20  # bytes asked for; without root the kernel grants wha
 _ANSWER_COST = (
     2304  # bytes of receive buffer that one small datagram costs with the greediest network drivers
 )
+_SMALLEST_COST = 512  # and at least; so many datagrams at most can be in the buffer at any moment
 _BURST_SECONDS = 0.05  # answers that take longer than this trickle in and cannot overrun the buffer
+_CHUNK = 32  # requests that leave before answers are read
 _DATAGRAM = 512  # bytes read; an answer has about 30
 
 _REQUESTS = tuple(rmcp.auth_capabilities_request(sequence) for sequence in range(rmcp.SEQUENCES))
@@ -52,24 +56,20 @@ def ping(address: str, port: int, *, timeout: float = 1.0, attempts: int = 4) ->
 def sweep(
     targets: Iterable[Peer], *, attempts: int = 4, timeout: float = 1.0, window: int = 1024
 ) -> SweepResult:
-    """Ask many BMCs at once; lasts at least `attempts` times `timeout` seconds when one of them is dark.
+    """Ask many BMCs at once; lasts a little over `attempts` times `timeout` seconds when one of them is dark.
 
     :param targets: pinned IP addresses and ports; one that is given twice is asked once
-    :param window: so many requests are sent before answers are waited for, fewer where the buffer is small
+    :param window: so many answers may be under way at once, fewer where the buffer is small
     :raises BmcError: when a target is not an IP address
     """
-    peers = set(targets)
-    families: dict[socket.AddressFamily, dict[SocketAddress, Peer]] = {}
-    for peer in peers:
-        family, where = socket_address(*peer)
-        families.setdefault(family, {})[where] = peer
-    dark: set[Peer] = set()
-    for family, members in families.items():
-        with _Sweep(family, members, window) as run:
-            for _ in range(attempts):
-                run.ask(timeout)
-            dark |= run.dark()
-    return SweepResult(frozenset(peers - dark), frozenset(dark))
+    places = {peer: socket_address(*peer) for peer in targets}
+    families: dict[socket.AddressFamily, list[SocketAddress]] = {}
+    for family, where in dict.fromkeys(places.values()):
+        families.setdefault(family, []).append(where)
+    with _Sweep(families, window) as run:
+        run.run(attempts, timeout)
+    dark = frozenset(peer for peer, (_, where) in places.items() if where in run.silent)
+    return SweepResult(frozenset(places) - dark, dark)
 
 
 def system_guid(address: str, port: int, *, timeout: float = 1.0, attempts: int = 2) -> str | None:
@@ -91,73 +91,111 @@ def system_guid(address: str, port: int, *, timeout: float = 1.0, attempts: int 
     return None
 
 
+class _Asked(NamedTuple):
+    """Some BMCs that were asked `attempts` times so far, and until when they may answer the latest."""
+
+    until: float
+    attempts: int
+    sock: socket.socket
+    members: list[SocketAddress]
+
+
 class _Sweep:
-    """The BMCs of one address family that have not answered yet, and the socket they are asked through.
+    """The BMCs that have not answered yet, and the sockets, one for each family, they are asked through.
 
     A BMC has one rqSeq for the whole sweep, so that the late answer to an earlier attempt counts as well.
     """
 
-    def __init__(self, family: socket.AddressFamily, members: dict[SocketAddress, Peer], window: int) -> None:
-        self._silent = {
-            where: (number % rmcp.SEQUENCES, peer) for number, (where, peer) in enumerate(members.items())
-        }
-        self._sock = socket.socket(family, socket.SOCK_DGRAM)
-        self._sock.setblocking(False)
-        force = getattr(socket, "SO_RCVBUFFORCE", 33)  # value of asm-generic/socket.h; needs CAP_NET_ADMIN
-        try:
-            self._sock.setsockopt(socket.SOL_SOCKET, force, _RECEIVE_BUFFER)
-        except OSError:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        granted = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        self._window = max(1, min(window, granted // _ANSWER_COST))
+    def __init__(self, families: dict[socket.AddressFamily, list[SocketAddress]], window: int) -> None:
+        self.silent: dict[SocketAddress, int] = {}
+        self._socks: list[socket.socket] = []
         self._poll = select.poll()  # select() cannot take descriptors above 1023
-        self._poll.register(self._sock, select.POLLIN)
+        self._queue: deque[_Asked] = deque()
+        self._recent: deque[tuple[float, list[SocketAddress]]] = deque()
+        self._window = window
+        self._most = 0
+        for family, members in families.items():
+            sock = self._open(family)
+            self.silent |= {where: number % rmcp.SEQUENCES for number, where in enumerate(members)}
+            size = min(_CHUNK, self._window)
+            self._queue += [
+                _Asked(0.0, 0, sock, members[start : start + size]) for start in range(0, len(members), size)
+            ]
 
     def __enter__(self) -> _Sweep:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._sock.close()
+        for sock in self._socks:
+            sock.close()
 
-    def dark(self) -> set[Peer]:
-        """Who has not answered so far."""
-        return {peer for _, peer in self._silent.values()}
-
-    def ask(self, timeout: float) -> None:
-        """One attempt: ask everybody who is silent, and wait `timeout` seconds for the last of them."""
-        silent = list(self._silent)
-        for start in range(0, len(silent), self._window):
-            burst = silent[start : start + self._window]
-            for where in burst:
-                if known := self._silent.get(where):
-                    with contextlib.suppress(
-                        OSError
-                    ):  # unreachable, refused, no buffer: the same as no answer
-                        self._sock.sendto(_REQUESTS[known[0]], where)
-            self._listen(_BURST_SECONDS, len(self._silent) - len(burst))
-        self._listen(timeout, 0)
-
-    def _listen(self, seconds: float, enough: int) -> None:
-        """Read answers until only `enough` BMCs are silent, or nothing has arrived by the deadline."""
-        deadline = time.monotonic() + seconds
-        while len(self._silent) > enough:
+    def run(self, attempts: int, timeout: float) -> None:
+        """Ask everybody up to `attempts` times, `timeout` seconds apart; who is `silent` then is dark."""
+        while self._queue:
             now = time.monotonic()  # before reading: what arrived in time is in the buffer by now
             self._drain()
-            if now >= deadline:
+            if not self.silent:
                 return
-            if len(self._silent) > enough:
-                self._poll.poll((deadline - now) * 1000)
+            asked = self._queue[0]  # the next to be judged: every attempt waits equally long
+            wait = asked.until - now
+            if wait <= 0:
+                left = [where for where in asked.members if where in self.silent]
+                if not left or asked.attempts == attempts:
+                    self._queue.popleft()
+                    continue
+                wait = self._full(len(left), now)
+                if wait <= 0:
+                    self._queue.popleft()
+                    self._send(asked.sock, left)
+                    sent = time.monotonic()
+                    self._queue.append(_Asked(sent + timeout, asked.attempts + 1, asked.sock, left))
+                    self._recent.append((sent, left))
+                    continue
+            self._poll.poll(wait * 1000)
+
+    def _open(self, family: socket.AddressFamily) -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        self._socks.append(sock)
+        sock.setblocking(False)
+        force = getattr(socket, "SO_RCVBUFFORCE", 33)  # value of asm-generic/socket.h; needs CAP_NET_ADMIN
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, force, _RECEIVE_BUFFER)
+        except OSError:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        granted = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        self._most = max(self._most, granted // _SMALLEST_COST)
+        self._window = max(1, min(self._window, granted // _ANSWER_COST))
+        self._poll.register(sock, select.POLLIN)
+        return sock
+
+    def _full(self, more: int, now: float) -> float:
+        """Seconds to wait before `more` requests may leave; an answer may come first and make room."""
+        recent = self._recent
+        while recent and recent[0][0] + _BURST_SECONDS <= now:
+            recent.popleft()
+        if sum(len(members) for _, members in recent) + more <= self._window:
+            return 0.0
+        for _, members in recent:
+            members[:] = [where for where in members if where in self.silent]
+        if sum(len(members) for _, members in recent) + more <= self._window:
+            return 0.0
+        return recent[0][0] + _BURST_SECONDS - now
+
+    def _send(self, sock: socket.socket, members: list[SocketAddress]) -> None:
+        for where in members:
+            with contextlib.suppress(OSError):  # unreachable, refused, no buffer: the same as no answer
+                sock.sendto(_REQUESTS[self.silent[where]], where)
 
     def _drain(self) -> None:
-        receive, silent = self._sock.recvfrom, self._silent
-        while True:
-            try:
-                packet, where = receive(_DATAGRAM)
-            except BlockingIOError:
-                return
-            known = silent.get(where)
-            if known is None:
-                continue
-            with contextlib.suppress(BmcError):
-                if rmcp.parse_alive(packet) == known[0]:
-                    del silent[where]
+        silent = self.silent
+        for sock in self._socks:
+            receive = sock.recvfrom
+            for _ in range(self._most):  # all that can be there now; somebody may send without end
+                try:
+                    packet, where = receive(_DATAGRAM)
+                    if silent.get(where) == rmcp.parse_alive(packet):
+                        del silent[where]
+                except BlockingIOError:
+                    break
+                except BmcError:
+                    continue

@@ -73,20 +73,9 @@ def system_guid_request(sequence: int) -> bytes:
 def parse(packet: bytes) -> Reply:
     """The reply in a datagram, checked against both checksums.
 
-    Bytes behind the message are allowed: the legacy pad of IPMI 1.5 (section 13.6) stands there.
-
     :raises BmcError: for anything that is not a well-formed sessionless answer
     """
-    if len(packet) < _MESSAGE + _SHORTEST or not packet.startswith(_HEADER):
-        raise BmcError("the BMC sent something that is no sessionless IPMI answer")
-    end = _MESSAGE + packet[_MESSAGE - 1]
-    message = packet[_MESSAGE:end]
-    if len(message) != packet[_MESSAGE - 1] or len(message) < _SHORTEST:
-        raise BmcError("the BMC sent an answer that is cut short")
-    if sum(message[:3]) & 0xFF or sum(message[3:]) & 0xFF:
-        raise BmcError("the BMC sent an answer with a wrong checksum")
-    if message[0] != _CONSOLE or not message[1] & 0x04:
-        raise BmcError("the BMC sent a request or an answer for somebody else")
+    message = _message(packet)
     return Reply(
         sequence=message[4] >> 2,
         netfn=message[1] >> 2,
@@ -101,10 +90,28 @@ def parse_alive(packet: bytes) -> int:
 
     :raises BmcError: when it is no such answer
     """
-    reply = parse(packet)
-    if reply.netfn != _APP | 1 or reply.command != _GET_CHANNEL_AUTH_CAPABILITIES:
+    message = _message(packet)  # a sweep reads 10,000 of them: no Reply is made
+    if message[1] >> 2 != _APP | 1 or message[5] != _GET_CHANNEL_AUTH_CAPABILITIES:
         raise BmcError("the BMC answered another question")
-    return reply.sequence
+    return message[4] >> 2
+
+
+def _message(packet: bytes) -> bytes:
+    """The IPMI message in a datagram.
+
+    Bytes behind it are allowed: the legacy pad of IPMI 1.5 (section 13.6) stands there.
+    """
+    if len(packet) < _MESSAGE + _SHORTEST or not packet.startswith(_HEADER):
+        raise BmcError("the BMC sent something that is no sessionless IPMI answer")
+    length = packet[_MESSAGE - 1]
+    message = packet[_MESSAGE : _MESSAGE + length]
+    if len(message) != length or length < _SHORTEST:
+        raise BmcError("the BMC sent an answer that is cut short")
+    if sum(message[:3]) & 0xFF or sum(message[3:]) & 0xFF:
+        raise BmcError("the BMC sent an answer with a wrong checksum")
+    if message[0] != _CONSOLE or not message[1] & 0x04:
+        raise BmcError("the BMC sent a request or an answer for somebody else")
+    return message
 
 
 def parse_guid(packet: bytes, sequence: int) -> str:

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from bmc_healer.errors import HostAccessError
@@ -37,22 +40,29 @@ def test_a_rename_and_a_pid_that_comes_back_are_seen_within_some_polls(fake, pro
     assert pids(probe) == []
 
 
-def test_a_pid_that_ended_is_forgotten(fake, probe):
+def test_a_pid_that_was_away_is_another_process(fake, probe):
     fake.process(900, "sh")
-    probe.sample()
+    assert [pids(probe) for _ in range(3)] == [[], [], []]
     fake.end(900)
-    probe.sample()
-    assert probe._again == {}
+    assert pids(probe) == []
+    fake.process(900, "ipmitool", "ipmitool", "sdr")
+    assert pids(probe) == [900]
 
 
-def test_names_that_are_known_are_not_read_again(fake, probe):
-    fake.process(900, "sh")
-    probe.sample()
-    probe.sample()
-    (fake.proc / "900/comm").unlink()
-    (fake.proc / "900/comm").mkdir()  # reading it would raise and forget the pid
-    probe.sample()
-    assert "900" in probe._again
+def test_a_known_name_is_read_again_once_in_a_while_and_never_all_at_once(fake, probe, monkeypatch):
+    processes = range(1000, 1000 + 2 * TRUSTED_POLLS)
+    for pid in processes:
+        fake.process(pid, "sh")
+    opened = []
+    read = LocalProbe._read
+    monkeypatch.setattr(LocalProbe, "_read", lambda self, name: opened.append(name) or read(self, name))
+    counts = []
+    for _ in range(2 + TRUSTED_POLLS):
+        before = len(opened)
+        probe.sample()
+        counts.append(sum(name.endswith("/comm") for name in opened[before:]))
+    assert counts == [len(processes)] * 2 + [2] * TRUSTED_POLLS
+    assert {opened.count(f"{pid}/comm") for pid in processes} == {3}
 
 
 def test_the_command_line_of_a_process_in_d_is_not_read(fake, probe):
@@ -65,6 +75,19 @@ def test_a_proc_that_is_none_is_an_error(tmp_path):
     (tmp_path / "proc").mkdir()
     with pytest.raises(HostAccessError):
         LocalProbe(tmp_path / "proc", tmp_path).sample()
+
+
+def test_a_poll_starts_no_process():
+    script = (
+        "import sys; from bmc_healer.watch.local import LocalProbe; told = []; "
+        "sys.addaudithook(lambda event, _: told.append(event)); "
+        "probe = LocalProbe(); [probe.sample() for _ in range(3)]; "
+        "print({'open', 'os.listdir'} <= set(told)); "
+        "starts = 'os.fork', 'os.posix_spawn', 'os.system', 'subprocess'; "
+        "print([event for event in told if event.startswith(starts)])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["True", "[]"]
 
 
 def test_this_machine():
