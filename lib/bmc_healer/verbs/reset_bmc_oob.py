@@ -69,7 +69,7 @@ def _why_not(found: Findings, identity: Identity) -> str:
     if found.bmc is None or not found.bmc.alive:
         return "The BMC's LAN side is silent."
     if found.bmc.login is not Login.OK:
-        return f"No session with the BMC: {found.bmc.error or found.bmc.login.value}."
+        return f"No session with the BMC: {(found.bmc.error or found.bmc.login.value).rstrip('.')}."
     if found.bmc.device_available is None:
         return "Whether the BMC's firmware is under update could not be asked (Get Device ID)."
     return ""
@@ -138,7 +138,7 @@ def _accepted(answer: ResetAnswer) -> bool:
 
 def _sentence(answer: ResetAnswer) -> str:
     if not answer.sent:
-        return f"The reset was not sent: {answer.error or 'no session'}."
+        return f"The reset was not sent: {(answer.error or 'no session').rstrip('.')}."
     if answer.completion_code is None:
         return "The cold reset was sent, the BMC did not answer it; only the gate can tell."
     if answer.completion_code:

@@ -95,6 +95,8 @@ class Runtime:
     def look_at_bmc(self, host: HostSettings, pinned: str | None, *, session: bool = True) -> BmcFacts | None:
         """Look at the BMC over the LAN; None when the host has none configured.
 
+        A credential that cannot be read is a failed session: what needs none can still be done.
+
         :param pinned: the address that this heal holds on to, without the port
         """
         from bmc_healer.bmc import session as bmc_session
@@ -107,14 +109,16 @@ class Runtime:
             return BmcFacts(self.clock(), pinned, alive, error="" if alive else "no answer to the ping")
         refused = self._refused_before(host.bmc.credential, f"{pinned}:{host.bmc.port}")
         if refused:
-            return BmcFacts(
-                self.clock(), pinned, ping(pinned, host.bmc.port), login=Login.REFUSED, error=refused
-            )
-        facts = bmc_session.look(
-            pinned, host.bmc.port, self.login(host), limit=self.config.ladder.session_limit
-        )
+            seen = bmc_session.look(pinned, host.bmc.port, None, limit=self.config.ladder.session_limit)
+            return replace(seen, login=Login.REFUSED, error=refused)
+        try:
+            login = self.login(host)
+        except ConfigError as error:
+            alive = ping(pinned, host.bmc.port)
+            return BmcFacts(self.clock(), pinned, alive, login=Login.FAILED, error=error.sentence)
+        facts = bmc_session.look(pinned, host.bmc.port, login, limit=self.config.ladder.session_limit)
         if facts.alive and facts.login is Login.FAILED and host.bmc.redfish is not None:
-            facts = self._by_redfish(host.bmc.redfish, facts, self.login(host))
+            facts = self._by_redfish(host.bmc.redfish, facts, login)
         if facts.login is Login.REFUSED:
             self.state.bad_login(host.bmc.credential, f"{pinned}:{host.bmc.port}")
         return facts

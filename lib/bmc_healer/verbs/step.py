@@ -11,7 +11,7 @@ from bmc_healer import ladder
 from bmc_healer.bmc import redfish
 from bmc_healer.bmc.lanwatch import LanWatch
 from bmc_healer.diagnosis import Diagnosis, Findings, Inband, Verdict
-from bmc_healer.errors import BmcError, HostAccessError, StateError
+from bmc_healer.errors import BmcError, ConfigError, HostAccessError, StateError
 from bmc_healer.host.access import HostAccess
 from bmc_healer.host.lease import ForeignLease, record_deed, take
 from bmc_healer.plan import hang_proven
@@ -154,7 +154,7 @@ class Step:
             running = redfish.task_running(
                 settings, self.rt.login(self.host), limit=self.rt.config.ladder.session_limit
             )
-        except BmcError as error:
+        except (BmcError, ConfigError) as error:
             return f"Whether a Redfish task runs cannot be known: {error.sentence}"
         return "A Redfish task of the BMC is not finished: it may be a firmware update." if running else ""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bmc_healer import messages, telling
 from bmc_healer.config.settings import HostSettings
-from bmc_healer.errors import HealerError, HostAccessError
+from bmc_healer.errors import HealerError, HostAccessError, UnknownHostError
 from bmc_healer.executions import clock_skew
 from bmc_healer.host import lease
 from bmc_healer.host.observe import observe
@@ -27,7 +27,7 @@ def tidy(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     :param parameters: host; `host_is_gone`: a person says that nothing can run on it any more
     :returns: `sentence`, `freed` (the lock), `outcome`; a heal that is alive is left alone
     """
-    host = rt.host(str(parameters["host"]))
+    host, known = _host(rt, str(parameters["host"]))
     lock = rt.state.fleet().holder(host.name, None)
     if lock is None:
         telling.flush(rt)
@@ -44,13 +44,27 @@ def tidy(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     if incident is not None and not incident["outcome"]:
         close(rt, incident, died(rt, incident, str(incident["next"].get("task") or "begin_heal")))
         telling.tell(rt, *messages.ended(incident))
-    left = _left_on_host(rt, host, lock, host_is_gone=bool(parameters.get("host_is_gone")))
+    left = _left_on_host(rt, host, lock, known=known, host_is_gone=bool(parameters.get("host_is_gone")))
     why_not = rt.state.free_lock(lock, no_marked_process_left=not left)
     if why_not:
         return _said(host, f"Heal {lock.incident} is ended, its lock stays: {left or why_not}", freed=False)
     telling.flush(rt)
     sentence = f"Heal {lock.incident} had died and is ended; {cancelled} executions were cancelled."
     return _said(host, f"{sentence} Its lock is free.", freed=True)
+
+
+def _host(rt: Runtime, name: str) -> tuple[HostSettings, bool]:
+    """The host, and whether it is configured: it may have been taken out while a heal held it.
+
+    :raises UnknownHostError: neither configured nor held
+    """
+    try:
+        return rt.host(name), True
+    except UnknownHostError:
+        lock = rt.state.fleet().holder(name.lower(), None)
+        if lock is None:
+            raise
+        return HostSettings(lock.host, lock.host, "none"), False
 
 
 def _clock_fits(rt: Runtime) -> bool:
@@ -76,14 +90,18 @@ def _cancel(rt: Runtime, lock: Lock) -> int:
     return count
 
 
-def _left_on_host(rt: Runtime, host: HostSettings, lock: Lock, *, host_is_gone: bool) -> str:
+def _left_on_host(rt: Runtime, host: HostSettings, lock: Lock, *, known: bool, host_is_gone: bool) -> str:
     """What this heal has left running on the host, or why that cannot be seen; empty when nothing is left."""
     on_host = any(
         intent.rung != "oob"
         for intent in rt.state.host(host.name).intents
         if intent.incident == lock.incident
     )
-    if host.transport == "none" or not on_host or host_is_gone:
+    if not on_host or host_is_gone:
+        return ""
+    if not known:
+        return "the host is not configured any more, so nobody can look; tidy with host_is_gone frees it."
+    if host.transport == "none":
         return ""
     try:
         with rt.access(host) as access:

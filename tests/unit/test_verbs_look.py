@@ -1,0 +1,41 @@
+"""Looking at a host's BMC when something that the look needs is missing."""
+
+import pytest
+
+from bmc_healer.bmc.facts import Login
+from bmc_healer.config.settings import GuardrailSettings, WatchSettings
+from bmc_healer.diagnosis import diagnose
+from bmc_healer.verbs.begin_heal import begin_heal
+from bmc_healer.verbs.step import Step
+from tests.unit import made
+from tests.unit.verbs import config, host, runtime
+
+
+@pytest.mark.parametrize(
+    ("credential", "why"),
+    [
+        ({"password_key": "bmc_dell"}, "the datastore gives no value for the key 'bmc_dell'"),
+        ({"password_file": "/nowhere/dell"}, "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_credential_that_cannot_be_read_is_a_session_that_failed_and_says_why(credential, why):
+    settings = config() | {"credentials": {"lab": {"username": "admin", **credential}}}
+    rt = runtime(settings)
+    found = rt.look_at_bmc(rt.host("db01"), "127.0.23.1")
+    assert (found.alive, found.login) == (False, Login.FAILED)
+    assert "credentials.lab" in found.error and why in found.error
+    assert rt.state.fleet().bad_logins == ()
+
+
+def test_nothing_is_reset_while_redfish_cannot_be_asked_for_want_of_the_credential():
+    bmc = {**host()["bmc"], "redfish": {"url": "https://127.0.23.1"}}
+    settings = config({"db01": host(bmc=bmc)})
+    settings["credentials"] = {"lab": {"username": "admin", "password_key": "bmc_dell"}}
+    rt = runtime(settings)
+    incident = rt.state.incident(begin_heal(rt, {"host": "db01"})["incident"])
+    rt.state.save_incident({**incident, "plan": ["oob"], "next": {"task": "reset_out_of_band", "index": 0}})
+    hung = made.found(made.host(windows=(made.STUCK,) * 3, kipmi=100.0), made.bmc())
+    with Step(rt, "reset_out_of_band", {"host": "db01", "incident": incident["id"]}) as step:
+        verdict, why = step.why_not(diagnose(hung, WatchSettings(), GuardrailSettings()), hung)
+    assert verdict == "stop"
+    assert "Whether a Redfish task runs cannot be known" in why and "'bmc_dell'" in why
