@@ -236,5 +236,5 @@ def _oob_blocked(diagnosis: Diagnosis, bmc: BmcFacts | None, request: Request) -
     if bmc.login is Login.OK and bmc.device_available is None:
         return "Whether the BMC's firmware is under update could not be asked (Get Device ID)."
     if bmc.login is not Login.OK:
-        return f"No session with the BMC: {bmc.error or 'not tried'}."
+        return f"No session with the BMC: {(bmc.error or 'not tried').rstrip('.')}."
     return ""
