@@ -295,7 +295,8 @@ def test_a_begin_heal_that_fails_fails_the_heal_and_chat_is_told(heals, name):
     assert ran.tasks == ["begin_heal", "tell_end"]
     assert ran.execution.status == "failed", "also when chat could not be told"
     assert ran.output["outcome"] == "refused" and "nothing was done" in ran.output["summary"]
-    assert ran.children[-1].parameters["text"] == ran.output["summary"]
+    told = ran.children[-1].parameters
+    assert (told["host"], told["text"]) == (name, ran.output["summary"])
 
 
 @pytest.mark.parametrize("name", ["diagnose-fails", "finish-dies"])

@@ -10,7 +10,7 @@ from bmc_healer.bmc.ping import sweep
 from bmc_healer.errors import HealerError
 from bmc_healer.verbs import begin_heal as begin_heal_module
 from bmc_healer.verbs.begin_heal import begin_heal
-from bmc_healer.verbs.people import pause, resume, status
+from bmc_healer.verbs.people import notify, pause, resume, status
 from tests.unit.clock import NOW
 from tests.unit.verbs import config, host, runtime
 
@@ -95,3 +95,11 @@ def test_a_text_that_names_two_targets_changes_nothing(verb):
         verb(rt, {"target": "fleet", "asked_target": "db01"})
     assert [known.target for known in rt.state.fleet().pauses] == ["fleet"]
     verb(rt, {"target": "rack=r12", "asked_target": "rack:r12"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"), [("DB01", "db01"), ("nobody", "unknown host"), ("", "unknown host")]
+)
+def test_a_heal_that_did_not_begin_names_its_host_only_when_it_is_one(asked, named):
+    told = notify(runtime(), {"occasion": "end", "host": asked, "outcome": "refused", "text": "Broken off."})
+    assert told["title"] == f"{named}: BMC not touched"

@@ -10,7 +10,7 @@ from bmc_healer import messages, telling
 from bmc_healer.bmc.addresses import Addresses
 from bmc_healer.bmc.ping import sweep as sweep_bmcs
 from bmc_healer.config.names import printable
-from bmc_healer.errors import HealerError, StateError
+from bmc_healer.errors import HealerError, StateError, UnknownHostError
 from bmc_healer.state.documents import Lock
 from bmc_healer.state.stamp import utc
 from bmc_healer.targets import read, typed
@@ -50,8 +50,16 @@ def _message(rt: Runtime, parameters: Mapping[str, Any]) -> tuple[str, str]:
     )
     if incident is None or (occasion == "end" and not incident["outcome"]):
         outcome = str(parameters.get("outcome") or "escalated")
-        return messages.refused(str(parameters.get("host") or ""), outcome, str(parameters.get("text") or ""))
+        return messages.refused(_known(rt, parameters), outcome, str(parameters.get("text") or ""))
     return messages.started(incident) if occasion == "start" else messages.ended(incident)
+
+
+def _known(rt: Runtime, parameters: Mapping[str, Any]) -> str:
+    """The host's name; empty when it is none: a heal that did not begin has only the text that was given."""
+    try:
+        return rt.host(str(parameters.get("host") or "")).name
+    except UnknownHostError:
+        return ""
 
 
 def status(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
