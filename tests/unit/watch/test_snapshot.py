@@ -49,10 +49,13 @@ def fake(tmp_path):
     return fake
 
 
+def script_on(fake):
+    return LOOP.replace("/proc/", f"{fake.proc}/").replace("/sys/class", f"{fake.sys}/class")
+
+
 def ask(argv, fake, *lines):
-    script = LOOP.replace("/proc/", f"{fake.proc}/").replace("/sys/class", f"{fake.sys}/class")
     done = subprocess.run(
-        [*argv, "-c", script],
+        [*argv, "-c", script_on(fake)],
         input="".join(f"{line}\n" for line in lines),
         capture_output=True,
         text=True,
@@ -88,10 +91,69 @@ def test_the_loop_and_the_local_probe_see_the_same(shell, fake):
 
 def test_old_kernels_have_their_counters_in_proc(shell, tmp_path):
     fake = FakeProc(tmp_path)
+    fake.process(1, "init")
     fake.si_stats(0, 500, 700, 30, 2)
     (there,) = ask(shell, fake, 1)
     assert facts(there) == facts(LocalProbe(fake.proc, fake.sys, hz=there.hz).sample())
     assert there.counters["ipmi0"].hosed == 2
+
+
+class Loop:
+    """A loop that is asked again and again; a context manager."""
+
+    def __init__(self, argv, script):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process = subprocess.Popen([*argv, "-c", script], text=True, bufsize=1, **pipes)
+        self._hello = parse_hello(self._process.stdout.readline())
+        self._number = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.communicate()
+
+    def ask(self):
+        """One snapshot line."""
+        self._number += 1
+        self._process.stdin.write(f"{self._number}\n")
+        return self._process.stdout.readline()
+
+    def clients(self):
+        return [client.pid for client in parse_snap(self.ask(), self._number, self._hello, "db01").clients]
+
+
+def test_fork_then_exec_is_seen_at_the_next_request(shell, fake):
+    fake.process(1000, "sh")
+    with Loop(shell, script_on(fake)) as loop:
+        assert 1000 not in loop.clients()
+        fake.process(1000, "ipmitool", "ipmitool", "sdr")
+        assert 1000 in loop.clients()
+
+
+def test_a_new_name_is_seen_within_some_requests_and_from_then_on(shell, fake):
+    fake.process(1000, "sh")
+    with Loop(shell, script_on(fake)) as loop:
+        assert not any(1000 in loop.clients() for _ in range(20))
+        fake.process(1000, "ipmitool", "ipmitool", "sdr")
+        seen = [1000 in loop.clients() for _ in range(40)]
+        assert True in seen[:16] and seen == sorted(seen)
+        fake.process(1000, "sh")
+        assert not any(1000 in loop.clients() for _ in range(40))
+
+
+def test_processes_that_are_gone_are_forgotten(shell, fake):
+    """What it remembers is read from its variables; more than a thousand processes come and go."""
+    script = script_on(fake).replace('$items"', '$items remembers:$(set | grep -c "^p[0-9]")"')
+    remembers = []
+    with Loop(shell, script) as loop:
+        for number in range(10_000, 10_000 + 4 * 300, 4):
+            for pid in range(number, number + 4):
+                fake.process(pid, "sh")
+            remembers.append(int(loop.ask().rpartition(":")[2]))
+            for pid in range(number, number + 4):
+                fake.end(pid)
+    assert max(remembers) > 1000 and remembers[-1] < 300
 
 
 def test_a_pile_is_counted_and_its_first_are_looked_at(shell, tmp_path):
