@@ -96,5 +96,5 @@ class Service:
             result = (event.get("result") or {}).get("result")
             told = result.get("sentence") if isinstance(result, dict) else event["status"]
             self._narrator.say(f"{RUNGS[event['task']]} ({event['seconds']:.0f} s): {told}")
-        elif kind == "execution.ended" and event["action"] == "bmc_healer.heal":
+        elif kind == "execution.ended" and event["action"] == "bmc_healer.heal_request":
             self._ended.put((event.get("result") or {}).get("output") or {"outcome": event["status"]})

@@ -36,7 +36,7 @@ class BeginHealTestCase(BaseActionTestCase):
 
     def begin(self, **parameters):
         """(ok, result) of the action; a result is JSON, and holds no secret."""
-        given = {"host": "db01", "reason": "a test", "execution": "4711", "source": "ui", **parameters}
+        given = {"host": "db01", "reason": "a test", "execution": "4711", "source": "person", **parameters}
         ok, result = self.get_action_instance(config=self.config).run(**given)
         for secret in (PASSWORD, TOKEN):
             self.assertNotIn(secret, json.dumps(result))

@@ -37,7 +37,7 @@ def heal(
     """Heal a host whose BMC has hung, with a gate after every rung."""
     why = reason or f"asked for on the command line by {engine.user()}"
     parameters = {"host": host, "reason": why, "rungs": _rungs(rungs), "force": force, "dry_run": dry_run}
-    perform(options, "heal", {**parameters, "approves": incident, "source": "cli"})
+    perform(options, "heal", {**parameters, "approves": incident})
 
 
 def diagnose(options: Options, host: Host) -> None:

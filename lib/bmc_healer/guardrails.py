@@ -17,7 +17,7 @@ from bmc_healer.state.stamp import utc
 from bmc_healer.state.views import FleetState, HostState
 from bmc_healer.targets import typed
 
-Source = Literal["sensor", "chat", "cli", "ui", "api"]
+Source = Literal["sensor", "chat", "person"]
 
 HOUR = 3600.0
 DAY = 86400.0

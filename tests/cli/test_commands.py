@@ -56,7 +56,7 @@ def test_heal_hands_its_options_to_the_workflow(cli_json):
         "dry_run": True,
         "approves": "well-1",
         "reason": "a test",
-        "source": "cli",
+        "source": "person",
     }
 
 

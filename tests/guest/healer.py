@@ -109,7 +109,7 @@ class Child:
         """The output of the next heal of `--json run` that ends, other than those that did not begin."""
 
         def output(event: dict[str, Any]) -> dict[str, Any]:
-            if event["kind"] != "execution.ended" or event["action"] != "bmc_healer.heal":
+            if event["kind"] != "execution.ended" or not event["action"].startswith("bmc_healer.heal"):
                 return {}
             return (event["result"] or {}).get("output") or {"incident": "none", "outcome": event["status"]}
 

@@ -34,10 +34,10 @@ def of_pause(target, minutes=0, reason=""):
 
 
 UNDERSTOOD = [
-    ("bmc reset host db01", "heal", {**DB01, **PINNED, "approves": ""}),
-    ("bmc reset db01", "heal", {**DB01, **PINNED, "approves": ""}),
-    ("bmc heal db01", "heal", {**DB01, **PINNED, "approves": ""}),
-    (f"bmc heal db01 {INCIDENT}", "heal", {**DB01, **PINNED, "approves": INCIDENT}),
+    ("bmc reset host db01", "heal_request", {**DB01, **PINNED, "approves": ""}),
+    ("bmc reset db01", "heal_request", {**DB01, **PINNED, "approves": ""}),
+    ("bmc heal db01", "heal_request", {**DB01, **PINNED, "approves": ""}),
+    (f"bmc heal db01 {INCIDENT}", "heal_request", {**DB01, **PINNED, "approves": INCIDENT}),
     ("bmc diagnose db01", "diagnose", {"host": "db01", "incident": ""}),
     ("bmc status", "status", {"host": ""}),
     ("bmc status db01", "status", {"host": "db01"}),
@@ -55,8 +55,8 @@ UNDERSTOOD = [
         for target in ("fleet", "db01", "rack:r12", "credential:dell")
     ),
     # The action refuses these with a sentence: a chat bot says nothing to a text that fits no format.
-    ("bmc reset host", "heal", {**PINNED, "approves": "", "host": "host", "asked_host": "host"}),
-    ("bmc reset db01 db02", "heal", {**PINNED, "approves": "", "host": "db01 db02", "asked_host": "db01"}),
+    ("bmc reset host", "heal_request", {**PINNED, "approves": "", "host": "host", "asked_host": "host"}),
+    ("bmc reset db01 db02", "heal_request", {**PINNED, "approves": "", "host": "db01 db02", "asked_host": "db01"}),
     ("bmc resume db01 db02", "resume", {"target": "db01 db02", "asked_target": "db01"}),
     ("bmc sweep x", "sweep", {"label": "x"}),
 ]

@@ -60,7 +60,7 @@ def escalation():
 
 
 PRINTED = {
-    "proposal": (proposal, ("heal", "db01")),
+    "proposal": (proposal, ("heal_request", "db01")),
     "escalation": (escalation, ("resume", "db01")),
     "pause of the fleet": (lambda: override(paused("fleet")), ("resume", "fleet")),
     "pause of a label": (lambda: override(paused("rack=r12")), ("resume", "rack:r12")),
@@ -80,7 +80,7 @@ PRINTED = {
 def test_the_command_that_is_printed_can_be_typed(printed, meant):
     action, given = asked(command(printed()))
     assert (action, given.get("host") or given["target"]) == meant
-    if action == "heal":
+    if action == "heal_request":
         assert given["approves"] == INCIDENT
 
 

@@ -20,6 +20,7 @@ from bmc_healer.verbs import MODULES
 PACK = Path(__file__).parents[2]
 ACTIONS = {file.stem: yaml.safe_load(file.read_text()) for file in sorted((PACK / "actions").glob("*.yaml"))}
 PYTHON = [name for name, action in ACTIONS.items() if action["runner_type"] == "python-script"]
+HEALS = ("heal", "heal_request")  # one workflow: the form for a person, and what rules and chat start
 # What StackStorm's runners add to every form; see "Noise to hide" in the lab's verified facts.
 HIDDEN = {
     "python-script": {"timeout", "log_level", "debug", "env", "content_version"},
@@ -48,15 +49,20 @@ PACK_SCHEMA = {
 SEEN_IN_THE_ACTION_LIST = 55  # characters of a description
 
 
-def own(name):
-    """The parameters that a person sees, in the order of the file."""
+def declared(name):
+    """The action's own parameters, in the order of the file."""
     action = ACTIONS[name]
     hidden = HIDDEN[action["runner_type"]]
     return {key: value for key, value in action["parameters"].items() if key not in hidden}
 
 
+def own(name):
+    """Those that a person sees."""
+    return {key: value for key, value in declared(name).items() if not value.get("immutable")}
+
+
 def test_there_is_an_action_for_every_verb_and_the_workflow():
-    assert set(ACTIONS) == {*MODULES, "heal"}
+    assert set(ACTIONS) == {*MODULES, *HEALS}
 
 
 @pytest.mark.parametrize("name", ACTIONS)
@@ -142,16 +148,23 @@ def test_the_entry_point_is_a_thin_adapter(name):
     )
 
 
-def test_the_workflow_takes_what_the_action_offers():
+@pytest.mark.parametrize("heal", HEALS)
+def test_the_workflow_takes_what_the_action_offers(heal):
     workflow = yaml.safe_load((PACK / "workflows" / "heal.yaml").read_text())
     inputs = {name: None for name in workflow["input"] if isinstance(name, str)}
     for entry in workflow["input"]:
         if isinstance(entry, dict):
             inputs.update(entry)
-    assert set(inputs) == set(own("heal"))
+    assert set(inputs) == set(declared(heal))
     for name, default in inputs.items():
-        assert own("heal")[name].get("default") == default, name
-    assert ACTIONS["heal"]["entry_point"] == "workflows/heal.yaml"
+        assert declared(heal)[name].get("default") == default, name
+    assert ACTIONS[heal]["entry_point"] == "workflows/heal.yaml"
+
+
+def test_both_heals_differ_in_what_only_rules_and_chat_know():
+    by_hand, request = declared("heal"), declared("heal_request")
+    differ = {name for name in request if by_hand[name] != request[name]}
+    assert differ == set(request) - set(own("heal")) == {"source", "key", "asked_host"}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_a_payload_becomes_what_the_action_accepts(rule, payload):
     assert set(given) == set(rule.parameters)
     for name in ("host", "key", "label", "hosts"):
         assert given.get(name) == (payload[name] if name in given else None), name
-    if action.name == "heal":
+    if action.name == "heal_request":
         assert given["source"] == "sensor", "a sensor is held back where a person is not"
         assert given.get("force", False) is False
         reason = given["reason"]

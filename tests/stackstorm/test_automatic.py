@@ -22,14 +22,14 @@ def irq(tmp_path_factory):
 
 def heals(product, lab, chat, trigger, rule):
     """Hang the BMC under two clients, and wait for what sensor, rule and engine make of it."""
-    before = {execution["id"] for execution in product.api.executions(f"{PACK}.heal")}
+    before = {execution["id"] for execution in product.api.executions(f"{PACK}.heal_request")}
     product.guest(lab, chat)
     product.sensors(on=True)
     lab.bmc.hang()
     lab.scenes.pile_up(2)
 
     def started():
-        found = [e for e in product.api.executions(f"{PACK}.heal") if e["id"] not in before]
+        found = [e for e in product.api.executions(f"{PACK}.heal_request") if e["id"] not in before]
         return found[-1] if found else None
 
     execution = until(started, NOTICED_SECONDS, f"the heal that {trigger} starts")

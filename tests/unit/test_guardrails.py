@@ -86,7 +86,7 @@ def test_latch():
 @pytest.mark.parametrize("outage", [("fleet", ("x",)), (RACK, ("x",)), ("rack=r99", ("db01", "x"))])
 def test_mass_outage(outage):
     fleet = FleetState(mass_outages=(MassOutage(*outage, NOW - 30, NOW + 270),))
-    refusal = ask(replace(REQUEST, force=True, source="cli"), fleet)
+    refusal = ask(replace(REQUEST, force=True, source="person"), fleet)
     assert (refusal.rule, refusal.retry_at) == ("mass_outage", NOW + 270)
 
 
@@ -156,7 +156,7 @@ def test_per_hour_counts_heals_and_those_under_way_once_each():
         (Mode.OBSERVE, "chat", "proposed"),
         (Mode.PROPOSE, "sensor", "proposed"),
         (Mode.PROPOSE, "chat", None),
-        (Mode.PROPOSE, "ui", None),
+        (Mode.PROPOSE, "person", None),
         (Mode.AUTO, "sensor", None),
     ],
 )

@@ -33,7 +33,7 @@ def impatient(monkeypatch):
 
 
 def begin(rt, **parameters):
-    given = {"host": "db01", "reason": "It is slow.", "source": "ui", "execution": "e1", **parameters}
+    given = {"host": "db01", "reason": "It is slow.", "source": "person", "execution": "e1", **parameters}
     return begin_heal(rt, given)
 
 

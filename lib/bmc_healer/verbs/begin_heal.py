@@ -55,7 +55,7 @@ def begin_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     request = _request(rt, parameters, host, rungs, address)
     settings = rt.config.guardrails
     if request.clock_skew is not None and abs(request.clock_skew) <= settings.clock_skew_seconds:
-        _tidy_before(rt, host)
+        _tidy_before(rt, host, str(parameters.get("execution") or ""))
     now = rt.clock()
     mode = rt.config.mode_for(host)
     refusal = guardrails.judge(request, rt.state.fleet(), state, settings, mode, now)
@@ -90,12 +90,13 @@ def begin_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return _go(incident, f"The heal of {host.name} begins: {incident['reason']}")
 
 
-def _tidy_before(rt: Runtime, host: HostSettings) -> None:
+def _tidy_before(rt: Runtime, host: HostSettings, execution: str) -> None:
     """A heal that died holds the host until it is tidied up; without a running sensor nobody else does it."""
     lock = rt.state.fleet().holder(host.name, None)
     limit = rt.config.watch.overdue_seconds
     if lock is not None and overdue(lock, rt.state.host(host.name), rt.clock(), limit):
-        rt.logger.warning("%s", tidy(rt, {"host": host.name})["sentence"])
+        with rt.state.alive_without_lock(host.name, execution):
+            rt.logger.warning("%s", tidy(rt, {"host": host.name})["sentence"])
 
 
 def _rungs(asked: Any) -> tuple[str, ...]:
@@ -131,7 +132,7 @@ def _request(
         host=host.name,
         label_keys=host.label_keys,
         bmc_address=address,
-        source=parameters.get("source") or "ui",
+        source=parameters.get("source") or "person",
         rungs=rungs,
         clock_skew=clock_skew(rt.executions, rt.clock()) if rt.executions else None,
         # Bringing a relieved host back resets nothing: the cooldown is not meant for it.
@@ -174,7 +175,7 @@ def _open(
         "host": host.name,
         "key": parameters.get("key") or "",
         "reason": str(parameters.get("reason") or "asked for by a person")[:500],
-        "source": parameters.get("source") or "ui",
+        "source": parameters.get("source") or "person",
         "approves": parameters.get("approves") or "",
         "execution": str(parameters.get("execution") or ""),
         "started_at": now,
