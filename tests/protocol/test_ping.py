@@ -9,6 +9,7 @@ import time
 import pytest
 from misbehaving_bmc import GUID, MisbehavingBmc, later, lossy, silent_at
 
+from bmc_healer.bmc import ping as ping_module
 from bmc_healer.bmc.ping import ping, resolve, sweep, system_guid
 from bmc_healer.errors import BmcError
 from lab import BmcSim
@@ -126,6 +127,37 @@ def test_duplicates_noise_and_order_do_not_matter():
 def test_ipv6_beside_ipv4():
     with MisbehavingBmc(host="::1") as six, MisbehavingBmc() as four:
         assert sweep([("::1", six.port), (HERE, four.port)]).dark == frozenset()
+
+
+def test_two_spellings_of_an_address_are_both_answered_for():
+    with nobody() as port:
+        spelled = {("::1", port), ("0:0:0:0:0:0:0:1", port)}
+        assert sweep(spelled, timeout=0.1, attempts=1).dark == spelled
+    with MisbehavingBmc(host="::1") as six:
+        spelled = {("::1", six.port), ("0:0:0:0:0:0:0:1", six.port)}
+        assert sweep(spelled, timeout=0.5).alive == spelled
+
+
+def test_both_families_wait_at_the_same_time():
+    with nobody() as port:
+        started = time.monotonic()
+        sweep([(HERE, port), ("::1", port)], timeout=0.5, attempts=2)
+    assert 1.0 <= time.monotonic() - started < 1.8
+
+
+def test_a_request_that_finds_no_room_to_leave_waits_for_it(monkeypatch):
+    class Crowded(socket.socket):
+        sent = 0
+
+        def sendto(self, *words):
+            Crowded.sent += 1
+            if Crowded.sent % 2:
+                raise BlockingIOError
+            return super().sendto(*words)
+
+    with MisbehavingBmc() as one, MisbehavingBmc() as two:
+        monkeypatch.setattr(ping_module.socket, "socket", Crowded)
+        assert not sweep([(HERE, one.port), (HERE, two.port)], timeout=0.5, attempts=1).dark
 
 
 def test_an_address_without_a_route_is_dark():

@@ -114,10 +114,11 @@ class _Sweep:
         self._recent: deque[tuple[float, list[SocketAddress]]] = deque()
         self._window = window
         self._most = 0
-        for family, members in families.items():
-            sock = self._open(family)
+        for family in families:
+            self._open(family)
+        size = min(_CHUNK, self._window)
+        for sock, members in zip(self._socks, families.values(), strict=True):
             self.silent |= {where: number % rmcp.SEQUENCES for number, where in enumerate(members)}
-            size = min(_CHUNK, self._window)
             self._queue += [
                 _Asked(0.0, 0, sock, members[start : start + size]) for start in range(0, len(members), size)
             ]
@@ -153,7 +154,7 @@ class _Sweep:
                     continue
             self._poll.poll(wait * 1000)
 
-    def _open(self, family: socket.AddressFamily) -> socket.socket:
+    def _open(self, family: socket.AddressFamily) -> None:
         sock = socket.socket(family, socket.SOCK_DGRAM)
         self._socks.append(sock)
         sock.setblocking(False)
@@ -166,7 +167,6 @@ class _Sweep:
         self._most = max(self._most, granted // _SMALLEST_COST)
         self._window = max(1, min(self._window, granted // _ANSWER_COST))
         self._poll.register(sock, select.POLLIN)
-        return sock
 
     def _full(self, more: int, now: float) -> float:
         """Seconds to wait before `more` requests may leave; an answer may come first and make room."""
@@ -183,8 +183,15 @@ class _Sweep:
 
     def _send(self, sock: socket.socket, members: list[SocketAddress]) -> None:
         for where in members:
-            with contextlib.suppress(OSError):  # unreachable, refused, no buffer: the same as no answer
-                sock.sendto(_REQUESTS[self.silent[where]], where)
+            request = _REQUESTS[self.silent[where]]
+            with contextlib.suppress(OSError):  # unreachable, refused: the same as no answer
+                try:
+                    sock.sendto(request, where)
+                except BlockingIOError:  # the network card is slower than we are
+                    room = select.poll()
+                    room.register(sock, select.POLLOUT)
+                    room.poll(_BURST_SECONDS * 1000)
+                    sock.sendto(request, where)
 
     def _drain(self) -> None:
         silent = self.silent
