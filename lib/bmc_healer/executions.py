@@ -1,11 +1,13 @@
 """What the engine says about an execution: StackStorm's REST API, or packrunner's on loopback.
 
-API of st2 3.9 and 3.10: GET and DELETE /v1/executions/<id>, GET /v1/executions/<id>/children.
+API of st2 3.9 and 3.10: GET and DELETE /v1/executions/<id>, GET /v1/executions/<id>/children,
+GET /v1/executions?action=<ref>&status=<status>.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 LIMIT_SECONDS = 10.0
 
 ENDED = frozenset({"succeeded", "failed", "timeout", "canceled", "abandoned"})
+BUSY = ("running", "canceling")  # somebody is at work, or the engine takes him to be
+PAGE = 100  # StackStorm's api.max_page_size
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class ExecutionInfo:
     :param action: reference, e.g. `bmc_healer.heal`
     :param parent: id of the execution it belongs to
     :param runner_info: `hostname` and `pid` of the action runner that started it
+    :param host: the parameter of that name
+    :param since: when it took this status, epoch seconds of the engine's clock; 0 when that is not told
     """
 
     id: str
@@ -35,6 +41,8 @@ class ExecutionInfo:
     action: str = ""
     parent: str | None = None
     runner_info: dict[str, Any] = field(default_factory=dict)
+    host: str = ""
+    since: float = 0.0
 
     @property
     def ended(self) -> bool:
@@ -55,6 +63,10 @@ class Executions(Protocol):
 
     def children(self, execution: str) -> tuple[ExecutionInfo, ...]:
         """Its tasks' executions; StackStorm adds those of sub-workflows."""
+        ...
+
+    def busy(self, action: str) -> tuple[ExecutionInfo, ...]:
+        """Those of an action that run, or are being cancelled; the latest hundred of each."""
         ...
 
     def server_time(self) -> float:
@@ -88,9 +100,18 @@ class ApiExecutions:
         answer = self._ask("GET", f"/executions/{quote(execution, safe='')}/children")
         return () if answer.status_code == 404 else tuple(_info(c) for c in self._json(answer, list))
 
+    def busy(self, action: str) -> tuple[ExecutionInfo, ...]:
+        """See `Executions`."""
+        found = []
+        for status in BUSY:
+            answer = self._ask("GET", f"/executions?action={quote(action)}&status={status}&limit={PAGE}")
+            found += [_info(document) for document in self._json(answer, list)]
+        return tuple(found)
+
     def server_time(self) -> float:
         """See `Executions`: the Date header of any answer."""
-        answer = self._ask("GET", "/executions/" + "0" * 24)  # a well-formed id that nobody has
+        # A path that nobody has: an id that nobody has leaves an ERROR and a traceback in StackStorm's log.
+        answer = self._ask("GET", "/clock")
         try:
             return parsedate_to_datetime(answer.headers["Date"]).timestamp()
         except (KeyError, TypeError, ValueError):
@@ -134,6 +155,15 @@ def _info(document: Any) -> ExecutionInfo:
             action=(document.get("action") or {}).get("ref", ""),
             parent=document.get("parent"),
             runner_info=(document.get("liveaction") or {}).get("runner_info") or {},
+            host=str((document.get("parameters") or {}).get("host") or ""),
+            since=_since(document),
         )
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise StateError("the engine's answer is none of StackStorm's API") from None
+
+
+def _since(document: Any) -> float:
+    """The latest change of status; the start, where none is written down."""
+    log = document.get("log") or [{"timestamp": document.get("start_timestamp")}]
+    stamp = log[-1]["timestamp"]
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() if stamp else 0.0

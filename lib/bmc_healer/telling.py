@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bmc_healer import notify
+from bmc_healer import messages, notify
 from bmc_healer.config.secrets import read_notify_urls
-from bmc_healer.errors import HealerError
+from bmc_healer.errors import HealerError, StateError
 from bmc_healer.verbs.runtime import Runtime
 
 
@@ -33,6 +33,19 @@ def tell(rt: Runtime, title: str, body: str) -> dict[str, Any]:
         "sentence": f"Chat was told ({told} of {len(rt.config.notify)})." if told else "Chat was not told.",
         **({"problems": problems} if problems else {}),
     }
+
+
+def tell_end(rt: Runtime, incident: dict[str, Any]) -> dict[str, Any]:
+    """Tell how a heal ended, once: the incident notes it, so that tidy knows what chat has not heard."""
+    if incident.get("told"):
+        return {"delivered": 0, "waiting": 0, "sentence": "Chat was told before."}
+    told = tell(rt, *messages.ended(incident))
+    incident["told"] = True
+    try:
+        rt.state.save_incident(incident)
+    except StateError as error:
+        rt.logger.warning("%s", error.sentence)
+    return told
 
 
 def flush(rt: Runtime) -> None:

@@ -29,6 +29,9 @@ class Engine:
     def cancel(self, execution):
         self.cancelled.append(execution)
 
+    def busy(self, action):
+        return ()
+
 
 class VerbRuntime(Runtime):
     skew = 0.0

@@ -62,7 +62,8 @@ class Deed:
         :raises DeedRefusedError: with the sentence why not; what cannot be checked counts as broken
         """
         try:
-            objection = self._checks() or self._state() or self._execution() or self._time()
+            # The state counts the heal from here on: last but for the time, which everything before it takes.
+            objection = self._checks() or self._execution() or self._state() or self._time()
         except HealerError as error:
             objection = f"what must be checked before it could not be: {error.sentence}"
         if objection:
@@ -163,6 +164,6 @@ class Deed:
         self._store.write(keys.key(keys.FLEET, "heal", lock.incident), asdict(heal), ttl=HOUR)
 
     def _time(self) -> str | None:
-        """Last, since everything before it may have taken its time."""
+        """Last, see `may_send`."""
         late = self._clock() - self.intent.not_after
         return f"it came {late:.0f} s too late" if late > 0 else None

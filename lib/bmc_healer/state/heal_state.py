@@ -9,8 +9,8 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -174,6 +174,17 @@ class HealState(Stops):
     def alive(self, ref: HealRef) -> Pulse:
         """A context manager for waits without a deed: renews the heartbeat."""
         return Pulse(self._store, ref, self._owner, self._clock, self._heartbeat_seconds)
+
+    @contextmanager
+    def alive_without_lock(self, host: str, execution: str) -> Iterator[None]:
+        """The same for a heal without a lock, under the id of its execution: see `state/lost.py`."""
+        if not execution:
+            yield
+            return
+        with self.alive(HealRef(host, execution, 0, execution, None)):
+            yield
+        with suppress(StateError):  # it goes away by itself
+            self._store.delete(heartbeat_key(host, execution))
 
     def open_intents(self, host: str) -> tuple[Intent, ...]:
         """Deeds that may have happened, oldest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 from bmc_healer import ladder
@@ -51,7 +51,11 @@ def _in_heal(rt: Runtime, host: HostSettings, incident_id: str) -> dict[str, Any
     owner = None if incident["plan_only"] else incident_id
     # A sensor has watched three windows before it told; one more says that it still is so.
     windows = 1 if incident["source"] == "sensor" else rt.config.watch.stuck_windows
-    with nullcontext() if owner is None else rt.state.alive(rt.ref(incident | {"incident": incident_id})):
+    with (
+        rt.state.alive_without_lock(host.name, incident["execution"])
+        if owner is None
+        else rt.state.alive(rt.ref(incident | {"incident": incident_id}))
+    ):
         found, diagnosis, identity, plan, foreign = _judge(
             rt, host, incident["bmc_ip"], request, owner=owner, windows=windows
         )

@@ -47,18 +47,21 @@ def end_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
         close(rt, incident, died(rt, incident, due))
         return result(incident)
     if incident["plan_only"]:
-        close(rt, incident, _planned(incident))
+        close(rt, incident, walked(rt, host, incident))
         return result(incident)
     ref = rt.ref({"host": host.name, "incident": incident["id"]})
     with rt.state.alive(ref):
-        if incident.get("ending"):
-            give_lease_back(rt, host, incident)
-            ending = _planned(incident)
-        else:
-            ending = _concluded(rt, host, incident)
-        close(rt, incident, ending)
+        close(rt, incident, walked(rt, host, incident))
         rt.state.release(ref)
     return result(incident)
+
+
+def walked(rt: Runtime, host: HostSettings, incident: Mapping[str, Any]) -> Ending:
+    """The ending of a heal whose plan was walked to its end; the lease on the host is given back."""
+    if not incident.get("ending"):
+        return _concluded(rt, host, incident)
+    give_lease_back(rt, host, incident)
+    return _planned(incident)
 
 
 def _planned(incident: Mapping[str, Any]) -> Ending:
@@ -80,17 +83,23 @@ def _concluded(rt: Runtime, host: HostSettings, incident: Mapping[str, Any]) -> 
     return replace(ending, sentence=" ".join([ending.sentence, *left]))
 
 
-def died(rt: Runtime, incident: Mapping[str, Any], due: str) -> Ending:
-    """The ending of a heal whose step ended without a result: killed, timed out, or its engine died."""
+def died(rt: Runtime, incident: Mapping[str, Any], due: str, *, cancelled: bool = False) -> Ending:
+    """The ending of a heal whose step ended without a result: killed, timed out, or its engine died.
+
+    :param cancelled: somebody wanted it to stop
+    """
     begun = any(heal.incident == incident["id"] for heal in rt.state.host(incident["host"]).heals)
+    if cancelled:
+        what, done = (
+            f"The heal was cancelled at the step {due}",
+            "what was sent may have happened, and is not verified",
+        )
+    else:
+        what, done = f"The step {due} ended without a result", "what it was doing may have happened"
     if incident["plan_only"] or not begun:
-        return Ending("refused", "", f"The step {due} ended without a result; nothing was sent.")
-    return Ending(
-        "escalated",
-        "",
-        f"The step {due} ended without a result: what it was doing may have happened. Nothing more is sent; "
-        "the lock is freed when no process of this heal is left.",
-    )
+        return Ending("refused", "", f"{what}; nothing was sent.")
+    left = "Nothing more is sent; the lock is freed when no process of this heal is left."
+    return Ending("escalated", "", f"{what}: {done}. {left}")
 
 
 def close(rt: Runtime, incident: dict[str, Any], ending: Ending) -> None:

@@ -21,9 +21,13 @@ NAMED = 20  # hosts that a text names; the rest is counted
 
 def notify(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Tell chat about a heal (`start`, `end`), a refusal, a mass outage, or a text that a person wrote."""
-    title, body = _message(rt, parameters)
+    incident = rt.state.incident(str(parameters["incident"])) if parameters.get("incident") else None
+    title, body = _message(rt, parameters, incident)
     with _alive(rt, parameters):
-        told = telling.tell(rt, title, body)
+        if parameters.get("occasion") == "end" and incident is not None and incident["outcome"]:
+            told = telling.tell_end(rt, incident)
+        else:
+            told = telling.tell(rt, title, body)
     if parameters.get("occasion") != "start":  # the first rung does not wait for old messages
         telling.flush(rt)
     return {**told, "title": title, "text": body}
@@ -39,15 +43,14 @@ def _alive(rt: Runtime, parameters: Mapping[str, Any]) -> AbstractContextManager
         return nullcontext()
 
 
-def _message(rt: Runtime, parameters: Mapping[str, Any]) -> tuple[str, str]:
+def _message(
+    rt: Runtime, parameters: Mapping[str, Any], incident: Mapping[str, Any] | None
+) -> tuple[str, str]:
     occasion = parameters.get("occasion") or "text"
     if occasion == "mass_outage":
         return messages.mass_outage(str(parameters["label"]), [str(h) for h in parameters["hosts"]])
     if occasion == "text":
         return "bmc_healer", str(parameters.get("text") or "")
-    incident = (
-        rt.state.incident(str(parameters.get("incident") or "")) if parameters.get("incident") else None
-    )
     if incident is None or (occasion == "end" and not incident["outcome"]):
         outcome = str(parameters.get("outcome") or "escalated")
         return messages.refused(_known(rt, parameters), outcome, str(parameters.get("text") or ""))
