@@ -14,6 +14,7 @@ from bmc_healer.config.load import from_dict, read_raw
 from bmc_healer.config.settings import Config
 from bmc_healer.errors import ConfigError, HealerError
 from bmc_healer.state.heal_state import HealState
+from bmc_healer.verbs.runtime import Runtime
 from bmc_healer_cli import places
 from bmc_healer_cli.options import Options
 from packrunner.database import FILE_NAME
@@ -60,8 +61,20 @@ def state(options: Options) -> HealState:
 
     :raises HealerError: the state directory cannot be used
     """
-    logger = logging.getLogger("bmc_healer")
-    return HealState(DatastoreService(state_dir(options) / FILE_NAME, PACK, "cli", logger))
+    return HealState(_datastore(options))
+
+
+def runtime(options: Options) -> Runtime:
+    """What the library's own verbs work with, for those that are no actions; no runner is started.
+
+    :raises HealerError: the configuration or the state directory cannot be used
+    """
+    _, config = load(options)
+    return Runtime(config, _datastore(options))
+
+
+def _datastore(options: Options) -> DatastoreService:
+    return DatastoreService(state_dir(options) / FILE_NAME, PACK, "cli", logging.getLogger("bmc_healer"))
 
 
 def state_dir(options: Options) -> Path:

@@ -9,6 +9,7 @@ FAILED = 1  # it could not be done: the runner, the datastore or the host failed
 USAGE = 2
 NOT_DONE = 3
 NOT_HEALED = 4
+INCOMPLETE = 4  # of `audit`: something is missing
 INTERRUPTED = 130  # the shell's own for SIGINT
 
 OUTCOMES = {
@@ -23,7 +24,7 @@ _USAGE_ERRORS = frozenset({"ConfigError", "UnknownHostError"})
 
 HELP = (
     "Exit status: 0 healed, not needed or done; 1 it could not be done; 2 usage or configuration; "
-    "3 refused or proposed; 4 relieved or escalated."
+    "3 refused or proposed; 4 relieved or escalated, or an audit found something missing."
 )
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from bmc_healer.errors import ConfigError, HealerError, UnknownHostError
-from bmc_healer_cli import demo, exits, history, options, output, service, show, verbs
+from bmc_healer_cli import audit, demo, exits, history, options, output, service, show, verbs
 from packrunner.errors import PackRunnerError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "heal": verbs.heal,
     "diagnose": verbs.diagnose,
     "sweep": verbs.sweep,
+    "audit": audit.audit,
     "chat": service.chat,
     "trigger": service.trigger,
     "status": verbs.status,

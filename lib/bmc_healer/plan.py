@@ -15,6 +15,7 @@ from bmc_healer.host.facts import HostFacts
 from bmc_healer.host.kernels import one_inband_reset_per_boot, queues_inband_reset
 
 RUNGS = ("inband", "unload", "oob")  # what a person may choose; reap, throttle and load serve these
+PROVE_IT = "Correct bmc.address, or set bmc.identity: trust when you know that it is right"
 BRING_BACK = ("load",)  # what the rule on bmc.recovered asks for: no reset, only the way back
 
 # Outcome of a diagnosis that leaves nothing to do, by verdict.
@@ -80,8 +81,7 @@ def make_plan(
 
 def _unproven(diagnosis: Diagnosis, identity: Identity) -> Plan:
     """Everything would be ready for an out-of-band reset, but perhaps of another machine's BMC (SAFETY 1)."""
-    advice = "Correct bmc.address, or set bmc.identity: trust when you know that it is right."
-    return Plan((), f"{diagnosis.sentence} {identity.sentence} {advice}", "proposed")
+    return Plan((), f"{diagnosis.sentence} {identity.sentence} {PROVE_IT}.", "proposed")
 
 
 def _needs_person(diagnosis: Diagnosis, request: Request, guardrails: GuardrailSettings) -> bool:
