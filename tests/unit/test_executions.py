@@ -32,7 +32,7 @@ def api(history):
 
 def create(history, ref, runner, parent=""):
     action = Action(ref=ref, runner=runner, entry_point="x", parameters={}, description="", enabled=True)
-    execution = history.create(action, {}, {}, parent=parent)
+    execution = history.create(action, {"host": "db01"}, {}, parent=parent)
     history.mark(execution.id, "running")
     return execution.id
 
@@ -44,6 +44,7 @@ def test_packrunner(api, history, version):
     task = create(history, "bmc_healer.reset_bmc_oob", "python-script", heal)
     info = engine.get(heal)
     assert (info.status, info.action, info.ended) == ("running", "bmc_healer.heal", False)
+    assert info.host == "db01"
     (child,) = engine.children(heal)
     assert (child.id, child.parent) == (task, heal) and child.runner_info["pid"]
     engine.cancel(heal)
@@ -51,6 +52,17 @@ def test_packrunner(api, history, version):
     history.finish(heal, "canceled")
     engine.cancel(heal)
     assert engine.get(heal).ended
+
+
+def test_those_that_run(api, history):
+    engine = ApiExecutions(api.url, "token")
+    heals = [create(history, "bmc_healer.heal", "orquesta") for _ in range(3)]
+    create(history, "bmc_healer.begin_heal", "python-script", heals[0])
+    engine.cancel(heals[1])
+    history.finish(heals[2], "succeeded")
+    found = {info.id: info for info in engine.busy("bmc_healer.heal")}
+    assert set(found) == set(heals[:2])
+    assert all(abs(info.since - time.time()) < 5 for info in found.values())
 
 
 def test_unknown_execution(api):

@@ -101,9 +101,10 @@ def test_a_second_lock_on_the_same_bmc(deed, state, datastore):
 
 
 @pytest.mark.parametrize("status", ["canceling", "canceled", "paused", "pausing", "succeeded", "abandoned"])
-def test_execution_no_longer_running(deed, engine, status):
+def test_execution_no_longer_running(deed, engine, state, status):
     engine.status["e1"] = status
     assert f"execution e1 is {status}" in refused(deed)
+    assert state.fleet().heals == (), "nothing was sent, so nothing counts"
 
 
 def test_execution_unknown_or_not_to_be_asked(deed, engine):
