@@ -60,7 +60,7 @@ class PauseTestCase(Configured, BaseActionTestCase):
         self.assertIn("The host 'db99' is not in the configuration", self.refused(target="db99"))
         self.assertIn("No host has the label 'rack=r99'", self.refused(target="rack:r99"))
         self.assertIn("A credential cannot be paused", self.refused(target="credential:dell"))
-        self.assertIn("Minutes cannot be negative", self.refused(target="fleet", minutes=-1))
+        self.assertIn("Minutes must be from 0 to 527040", self.refused(target="fleet", minutes=-1))
         said = self.refused(target="fleet", asked_target="db01")  # chat: bmc pause db01 target=fleet
         self.assertEqual(said, "The command names two targets. Nothing was changed.")
         self.assertEqual(self.run_action(Status)[1]["paused"], [])

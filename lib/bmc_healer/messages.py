@@ -76,11 +76,15 @@ def refused(host: str, outcome: str, sentence: str) -> tuple[str, str]:
     return TITLES[outcome].format(host=host or "unknown host"), sentence
 
 
-def mass_outage(label: str, hosts: list[str]) -> tuple[str, str]:
-    """Title and body when many BMCs fell silent at once."""
-    named = ", ".join(hosts[:10]) + (f" and {len(hosts) - 10} more" if len(hosts) > 10 else "")
+def mass_outage(label: str, hosts: list[str], silent: int = 0) -> tuple[str, str]:
+    """Title and body when many BMCs fell silent at once.
+
+    :param hosts: some of them, or all; `silent`: how many there are, 0 when all are given
+    """
+    count = max(silent, len(hosts))
+    named = ", ".join(hosts[:10]) + (f" and {count - 10} more" if count > 10 else "")
     return (
-        f"{label}: {len(hosts)} BMCs silent at once",
+        f"{label}: {count} BMCs silent at once",
         "A switch or the management network, not the BMCs: nothing is reset until they answer. "
         f"Hosts: {named}",
     )

@@ -193,6 +193,11 @@ def test_a_mass_outage_names_some_and_counts_the_rest(count, tail):
     assert body.endswith(tail) and "nothing is reset" in body and len(body) < 250
 
 
+def test_a_mass_outage_of_which_only_some_are_handed_over_is_counted_in_full():
+    title, body = messages.mass_outage("fleet", [f"h{number}" for number in range(20)], 3000)
+    assert title == "fleet: 3000 BMCs silent at once" and body.endswith("h9 and 2990 more")
+
+
 LOOKS = [LastLook(*(value,) * 4) for value in (None, True, False)]
 HISTORIES = {
     "passed": [step("gate_health", "passed", "In-band and LAN answer.")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from bmc_healer.bmc.ping import sweep
 from bmc_healer.errors import HealerError
 from bmc_healer.verbs import begin_heal as begin_heal_module
+from bmc_healer.verbs import people
 from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.verbs.people import notify, pause, resume, status
 from tests.unit.clock import NOW
@@ -72,6 +74,26 @@ def test_a_pause_says_which_heals_it_stops(healing, target, stops):
     sentence = pause(rt, {"target": target, "reason": "switch work."})["sentence"]
     assert "switch work." in sentence and ".." not in sentence
     assert ("stopped before the next deed: db01." in sentence) == bool(stops)
+
+
+@pytest.mark.parametrize("minutes", [-1, float("nan"), 1e308])
+def test_a_pause_of_no_length_changes_nothing(minutes):
+    rt = runtime()
+    with pytest.raises(HealerError, match="minutes must be from 0"):
+        pause(rt, {"target": "fleet", "minutes": minutes})
+    assert rt.state.fleet().pauses == ()
+
+
+def test_a_sweep_of_a_silent_fleet_counts_all_names_some_and_stays_small(monkeypatch):
+    monkeypatch.setattr(people, "sweep_bmcs", partial(sweep, timeout=0.01))
+    name = ".".join(["h" * 40] * 5)
+    bmcs = {n: {"address": f"127.1.{n // 250}.{n % 250}", "credential": "lab"} for n in range(1000)}
+    hosts = {f"{name}{n:03}": {"transport": "none", "bmc": bmc} for n, bmc in bmcs.items()}
+    told = people.sweep(runtime(config(hosts)), {})
+    assert (told["asked"], told["answered"], len(told["silent"])) == (1000, 0, people.LISTED)
+    assert told["sentence"].startswith("0 of 1000 BMCs answer. Silent: ")
+    assert told["sentence"].endswith(" and 980 more.")
+    assert len(json.dumps(told)) < 100_000
 
 
 @pytest.mark.parametrize("wider", ["fleet", "rack=r12"])

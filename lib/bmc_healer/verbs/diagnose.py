@@ -8,6 +8,7 @@ from typing import Any
 
 from bmc_healer import ladder
 from bmc_healer.bmc.address import resolve
+from bmc_healer.bmc.facts import Login
 from bmc_healer.bmc.identity import Identity
 from bmc_healer.config.settings import HostSettings, Mode
 from bmc_healer.diagnosis import Diagnosis, Findings
@@ -31,7 +32,7 @@ def diagnose(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
             rt, host, pinned, Request(), owner=None, windows=rt.config.watch.stuck_windows
         )
         return {
-            "sentence": f"{host.name}: {plan.sentence}",
+            "sentence": f"{host.name}: {plan.sentence}{_no_session(found)}",
             "host": host.name,
             "verdict": diagnosis.verdict.value,
             "plan": list(plan.steps),
@@ -40,6 +41,12 @@ def diagnose(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
             "evidence": look.evidence(found, diagnosis, identity),
         }
     return _in_heal(rt, host, str(parameters["incident"]))
+
+
+def _no_session(found: Findings) -> str:
+    """Why there was no session with a BMC that lives: a person who looks can mend that before the need."""
+    bmc = found.bmc
+    return f" No session with the BMC: {bmc.error}" if bmc and bmc.alive and bmc.login is Login.FAILED else ""
 
 
 def _in_heal(rt: Runtime, host: HostSettings, incident_id: str) -> dict[str, Any]:

@@ -16,7 +16,10 @@ from bmc_healer.state.stamp import utc
 from bmc_healer.targets import read, typed
 from bmc_healer.verbs.runtime import Runtime
 
+LATEST = 3  # heals that the status of the fleet names
 NAMED = 20  # hosts that a text names; the rest is counted
+LONGEST_PAUSE_MINUTES = 366 * 24 * 60
+LISTED = 300  # hosts that a result lists: StackStorm's web UI shows results up to 100 KB
 
 
 def notify(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,7 +51,8 @@ def _message(
 ) -> tuple[str, str]:
     occasion = parameters.get("occasion") or "text"
     if occasion == "mass_outage":
-        return messages.mass_outage(str(parameters["label"]), [str(h) for h in parameters["hosts"]])
+        hosts = [str(host) for host in parameters["hosts"]]
+        return messages.mass_outage(str(parameters["label"]), hosts, int(parameters.get("silent") or 0))
     if occasion == "text":
         return "bmc_healer", str(parameters.get("text") or "")
     if incident is None or (occasion == "end" and not incident["outcome"]):
@@ -142,7 +146,10 @@ def _brief(incident: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sweep(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask every BMC, or those of a label, for one sessionless answer: no login, no change."""
+    """Ask every BMC, or those of a label, for one sessionless answer: no login, no change.
+
+    :returns: `asked`, `answered`, and `silent`: the first of those that did not answer
+    """
     label = read(str(parameters.get("label") or ""))
     chosen = rt.inventory.by_label(label) if label else tuple(rt.inventory.hosts())
     hosts = [host for host in chosen if host.bmc is not None]
@@ -156,7 +163,7 @@ def sweep(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     if silent:
         more = f" and {len(silent) - NAMED} more" if len(silent) > NAMED else ""
         sentence += f" Silent: {', '.join(silent[:NAMED])}{more}."
-    return {"sentence": sentence, "answered": answered, "asked": len(hosts), "silent": silent}
+    return {"sentence": sentence, "answered": answered, "asked": len(hosts), "silent": silent[:LISTED]}
 
 
 def pause(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,8 +172,9 @@ def pause(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     if target.startswith("credential="):
         raise HealerError("a credential cannot be paused", do="Pause a host, a label or the fleet")
     minutes = float(parameters.get("minutes") or 0)
-    if minutes < 0:
-        raise HealerError("minutes cannot be negative", do="Leave it out to pause until resumed")
+    if not 0 <= minutes <= LONGEST_PAUSE_MINUTES:
+        what = f"minutes must be from 0 to {LONGEST_PAUSE_MINUTES}"
+        raise HealerError(what, do="Leave it out to pause until resumed")
     until = rt.clock() + minutes * 60 if minutes else None
     by = str(parameters.get("user") or "a person")
     reason = str(parameters.get("reason") or "no reason was given")[:300]

@@ -11,6 +11,7 @@ from .mass import Outage
 from .signature import Look
 
 PACK = "bmc_healer"
+NAMED = 20  # hosts that a mass outage names: what a trigger carries travels on in arguments of actions
 
 
 def trigger(name: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +100,8 @@ def mass_outage(outage: Outage, path: str, total: int, now: float) -> dict[str, 
     """`bmc.mass_outage`; `total` is the size of the group that the label names."""
     return {
         "label": outage.label,
-        "hosts": list(outage.hosts),
+        "hosts": list(outage.hosts[:NAMED]),
+        "silent": len(outage.hosts),
         "total": total,
         "path": path,
         "observed_at": utc(now),

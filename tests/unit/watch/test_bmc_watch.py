@@ -1,6 +1,7 @@
 """The bmc watch against real (simulated) BMCs on the LAN."""
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 from functools import partial
@@ -97,6 +98,13 @@ def test_many_at_once_are_one_event_and_no_single_ones(said):
     assert not run_until(watching, lambda: len(said.names()) > 1, seconds=4)
     (told,) = said.triggers("bmc.mass_outage")
     assert (told["label"], told["total"], told["path"]) == ("fleet", 6, "oob")
+
+
+def test_a_mass_outage_of_a_large_fleet_is_a_small_trigger():
+    outage = Outage("mass:fleet:1", "fleet", 1.0, tuple(f"h{n:05}" for n in range(10_000)))
+    told = payload.mass_outage(outage, "oob", 10_000, 1.0)
+    assert (told["silent"], told["total"]) == (10_000, 10_000)
+    assert told["hosts"][0] == "h00000" and len(json.dumps(told)) < 1000
 
 
 def test_a_suspect_that_lets_nobody_in_is_alive_and_its_credential_is_done_with(said, sim):
