@@ -100,7 +100,7 @@ class StatusTestCase(Configured, BaseActionTestCase):
 
     def test_a_host(self):
         ok, result = self.run_action(host="db02")
-        self.assertEqual((ok, result["sentence"]), (True, "db02: mode auto."))
+        self.assertEqual((ok, result["sentence"]), (True, "db02: mode auto. No heal of it is known."))
 
     def test_an_unknown_host_is_refused(self):
         self.assertIn("The host 'db99' is not in the configuration", self.refused(host="db99"))

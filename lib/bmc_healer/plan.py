@@ -116,7 +116,8 @@ def _unreachable(
     if not (hang_proven(found, guardrails) or request.force):
         sentence = (
             f"{diagnosis.sentence} No in-band hang was proven in the last "
-            f"{guardrails.hang_proof_seconds / 60:.0f} minutes, so nothing is reset."
+            f"{guardrails.hang_proof_seconds / 60:.0f} minutes: without force (web UI, command line) "
+            "nothing is reset."
         )
         return Plan((), sentence, "refused", retry_at=found.now + 600)
     blocked = _oob_blocked(diagnosis, found.bmc, request)

@@ -56,7 +56,11 @@ UNDERSTOOD = [
     ),
     # The action refuses these with a sentence: a chat bot says nothing to a text that fits no format.
     ("bmc reset host", "heal_request", {**PINNED, "approves": "", "host": "host", "asked_host": "host"}),
-    ("bmc reset db01 db02", "heal_request", {**PINNED, "approves": "", "host": "db01 db02", "asked_host": "db01"}),
+    (
+        "bmc reset db01 db02",
+        "heal_request",
+        {**PINNED, "approves": "", "host": "db01 db02", "asked_host": "db01"},
+    ),
     ("bmc resume db01 db02", "resume", {"target": "db01 db02", "asked_target": "db01"}),
     ("bmc sweep x", "sweep", {"label": "x"}),
 ]

@@ -103,6 +103,14 @@ def test_an_unknown_or_malformed_host_is_refused_and_nothing_is_touched(name):
     assert rt.datastore.operations == []
 
 
+@pytest.mark.parametrize(
+    ("source", "told"), [("chat", "end"), ("person", "tell_end"), ("sensor", "tell_end")]
+)
+@pytest.mark.parametrize("given", [{"host": "db99"}, {"asked_host": "db02"}])
+def test_a_typo_in_chat_is_told_to_who_made_it_alone(source, told, given):
+    assert begin(runtime(), source=source, **given)["next"] == told
+
+
 def test_a_misspelt_host_hears_what_is_near():
     assert refused(begin(runtime(), host="db001")).endswith("in the configuration; near it: db01.")
 
@@ -111,7 +119,7 @@ def test_a_misspelt_host_hears_what_is_near():
 def test_a_command_that_names_two_hosts_is_refused(name):
     rt = runtime(config({"db01": host(1), "db02": host(2)}))
     answer = begin(rt, host=name, asked_host="db01")
-    assert refused(answer) == "The command names two hosts: nothing was done." and answer["host"] == ""
+    assert refused(answer) == "The command names two hosts." and answer["host"] == ""
     assert rt.datastore.operations == []
 
 

@@ -125,3 +125,27 @@ def test_a_text_that_names_two_targets_changes_nothing(verb):
 def test_a_heal_that_did_not_begin_names_its_host_only_when_it_is_one(asked, named):
     told = notify(runtime(), {"occasion": "end", "host": asked, "outcome": "refused", "text": "Broken off."})
     assert told["title"] == f"{named}: BMC not touched"
+
+
+def incident(host, outcome, at):
+    told = {"id": f"{host}-{at}", "host": host, "started_at": NOW + at, "reason": "It is slow.", "steps": []}
+    return {**told, "outcome": outcome, "sentence": "It was so.", "execution": ""}
+
+
+def test_the_latest_heals_are_told_with_their_outcome():
+    rt = runtime(config({"db01": host(1), "db02": host(2)}))
+    assert status(rt, {"host": "db01"})["sentence"] == "db01: mode auto. No heal of it is known."
+    for at, (name, outcome) in enumerate([("db01", "not_needed"), ("db02", "escalated"), ("db01", None)]):
+        rt.state.save_incident(incident(name, outcome, at))
+    assert status(rt, {})["sentence"].endswith(
+        " Latest: db02 escalated at 2026-11-18 11:06:41 UTC, db01 not needed at 2026-11-18 11:06:40 UTC."
+    )
+    said = status(rt, {"host": "db01"})["sentence"]
+    assert said == "db01: mode auto. Latest: db01 not needed at 2026-11-18 11:06:40 UTC: It was so."
+
+
+def test_a_host_that_is_held_says_how_it_is_freed():
+    rt = runtime()
+    rt.state.latch("db01", "db01-1", "It hangs.")
+    said = status(rt, {"host": "db01"})["sentence"]
+    assert "for a person: It hangs. `bmc resume db01` ends that." in said

@@ -38,14 +38,16 @@ def begin_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """
     given = str(parameters.get("host") or "")
     asked = str(parameters.get("asked_host") or given)
+    typo = parameters.get("source") == "chat"  # who made it hears of it; the others need not
     if asked.lower() != given.lower():  # StackStorm lets a chat text end in `host=other`
-        return _ended("refused", "The command names two hosts: nothing was done.", "")
+        return _ended("refused", "The command names two hosts.", "", tell=not typo)
     try:
         host = rt.host(given)
         rungs = _rungs(parameters.get("rungs"))
         pinned = _pin(host)
     except (UnknownHostError, BmcError) as error:
-        return _ended("refused", getattr(error, "unnamed", error.sentence), "")
+        tell = not (typo and isinstance(error, UnknownHostError))
+        return _ended("refused", getattr(error, "unnamed", error.sentence), "", tell=tell)
     address = f"{pinned}:{host.bmc.port}" if host.bmc and pinned else None
     state = rt.state.host(host.name)
     if rungs == BRING_BACK and not _to_bring_back(state):

@@ -85,6 +85,9 @@ def status(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
         lines.append(f"Mass outage: {', '.join(outage.label for outage in fleet.mass_outages)}.")
     if fleet.stopped:
         lines.append(f"Stopped credentials: {', '.join(stop.name for stop in fleet.stopped)}.")
+    incidents = [_brief(incident) for incident in rt.state.incidents(limit=10)]
+    if ended := [_outcome(told) for told in incidents if told["outcome"] != "running"]:
+        lines.append(f"Latest: {', '.join(ended[:LATEST])}.")
     return {
         "sentence": " ".join(lines),
         "mode": rt.config.mode.value,
@@ -92,7 +95,7 @@ def status(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
         "healing": heals,
         "paused": pauses,
         "warning": rt.inventory.warning,
-        "incidents": [_brief(incident) for incident in rt.state.incidents(limit=10)],
+        "incidents": incidents,
     }
 
 
@@ -111,10 +114,14 @@ def _host_status(rt: Runtime, name: str) -> dict[str, Any]:
         lines.append(f"{typed(paused.target)} is paused by {paused.by}, {end}: {paused.reason}.")
     if state.latch:
         lines.append(f"Held since {utc(state.latch.since)} for a person: {state.latch.sentence}")
+        lines.append(f"`bmc resume {host.name}` ends that.")
     if memory.inband_ok_at:
         lines.append(f"In-band answered last at {utc(memory.inband_ok_at)}.")
-    if latest:
-        lines.append(f"Latest: {latest[0]['sentence']}")
+    if not lock and not state.latch:
+        ended = next((told for told in latest if told["outcome"] != "running"), None)
+        lines.append(
+            f"Latest: {_outcome(ended)}: {ended['sentence']}" if ended else "No heal of it is known."
+        )
     return {
         "sentence": " ".join(lines),
         "host": host.name,
@@ -132,6 +139,10 @@ def _progress(rt: Runtime, lock: Lock) -> str:
     since = f"since {utc(lock.taken_at)} ({lock.incident})"
     now = ((rt.state.incident(lock.incident) or {}).get("next") or {}).get("task")
     return f"{since}, now: {str(now).replace('_', ' ')}" if now else since
+
+
+def _outcome(told: Mapping[str, Any]) -> str:
+    return f"{told['host']} {told['outcome'].replace('_', ' ')} at {told['at']}"
 
 
 def _brief(incident: Mapping[str, Any]) -> dict[str, Any]:
