@@ -14,7 +14,7 @@ from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.verbs.step import Step
 from tests.unit.clock import NOW, Clock
 from tests.unit.state.fake_datastore import FakeDatastore
-from tests.unit.verbs import VerbRuntime, config, host, locks
+from tests.unit.verbs import VerbRuntime, config, host, locks, runtime
 
 PLAN = ["reap", "inband", "unload", "throttle", "oob", "load"]
 RUNGS = {
@@ -48,8 +48,9 @@ def rt():
     """A heal of db01 has begun and its first rung is due."""
     clock = Clock()
     settings = config({"db01": host(1), "db02": {"transport": "local"}, "db03": {"transport": "local"}})
-    made = Untouched(settings, FakeDatastore(), environ={}, clock=clock, sleep=clock.sleep)
-    begun = begin_heal(made, {"host": "db01", "execution": "e1"})
+    datastore = FakeDatastore()
+    made = Untouched(settings, datastore, environ={}, clock=clock, sleep=clock.sleep)
+    begun = begin_heal(runtime(settings, datastore, clock), {"host": "db01", "execution": "e1"})
     assert begun["next"] == "diagnose"
     made.ran = begun["incident"]
     due(made, "reap_clients")
