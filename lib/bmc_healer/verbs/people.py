@@ -75,7 +75,7 @@ def status(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     if parameters.get("host"):
         return _host_status(rt, str(parameters["host"]))
     heals = [f"{lock.host} {_progress(rt, lock)}" for lock in fleet.locks]
-    pauses = [f"{typed(pause.target)} by {pause.by}: {pause.reason}" for pause in fleet.pauses]
+    pauses = sorted(f"{typed(pause.target)} by {pause.by}: {pause.reason}" for pause in fleet.pauses)
     count = rt.inventory.count
     lines = [f"{count} {'host' if count == 1 else 'hosts'}, mode {rt.config.mode.value}."]
     lines.append(f"Healing now: {'; '.join(heals)}." if heals else "No heal is running.")
