@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bmc_healer_engine import ENGINE
 from st2reactor.sensor.base import PollingSensor
 
 from bmc_healer.watch.bridge import Bridge
@@ -15,7 +16,7 @@ class BmcSensor(PollingSensor):  # type: ignore[misc]  # StackStorm has no types
     def setup(self) -> None:
         """Nothing is started yet: a failure here would end the sensor."""
         logger = self.sensor_service.get_logger(name="bmc_sensor")
-        self._bridge = Bridge("bmc", self.sensor_service, self.config, logger)
+        self._bridge = Bridge("bmc", self.sensor_service, self.config, logger, engine=ENGINE)
 
     def poll(self) -> None:
         """One turn; raises nothing."""

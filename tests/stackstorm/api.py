@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 import requests
 
 ENDED = frozenset({"succeeded", "failed", "timeout", "canceled", "abandoned"})
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 90.0  # a datastore key whose writing API process was killed is locked for a minute
 
 Found = TypeVar("Found")
 
@@ -59,6 +60,14 @@ class Api:
 
         :raises ApiError: any status but 2xx
         """
+        content = self.content(method, path, body, **query)
+        return json.loads(content) if content else None
+
+    def content(self, method: str, path: str, body: Any = None, **query: Any) -> bytes:
+        """One request; its answer as it comes.
+
+        :raises ApiError: any status but 2xx
+        """
         answer = self._session.request(
             method, self.url + path, json=body, params=query, timeout=LIMIT_SECONDS
         )
@@ -68,7 +77,15 @@ class Api:
             except (ValueError, AttributeError):
                 text = answer.text
             raise ApiError(answer.status_code, text, f"{method} {path}")
-        return answer.json() if answer.content else None
+        return answer.content
+
+    def answers(self) -> bool:
+        """Whether it can be asked at all."""
+        try:
+            self.call("GET", "/actions", limit=1)
+        except (ApiError, requests.RequestException):
+            return False
+        return True
 
     def run(self, action: str, **parameters: Any) -> str:
         """Start an action or a workflow; the execution's id."""

@@ -108,6 +108,12 @@ class Product:
             if sensor["enabled"] != on:
                 self.api.call("PUT", f"/sensortypes/{PACK}.{name}", {**sensor, "enabled": on})
 
+    def rule(self, name: str, *, on: bool) -> None:
+        """Switch a rule of the pack."""
+        rule = self.api.call("GET", f"/rules/{PACK}.{name}")
+        if rule["enabled"] != on:
+            self.api.call("PUT", f"/rules/{rule['id']}", {**rule, "enabled": on})
+
     def incidents(self) -> list[dict[str, Any]]:
         """All incidents, the newest first."""
         found = [json.loads(value) for value in self.api.keys(f"{PACK}:i:").values()]
@@ -126,6 +132,6 @@ class Product:
 
     def forget(self) -> None:
         """Everything the pack knows, so that the next test begins with an empty datastore."""
-        for prefix in ("f:", "h:", "i:", "o:"):
+        for prefix in ("f:", "h:", "i:", "o:", "w:"):
             for key in self.api.keys(f"{PACK}:{prefix}"):
                 self.api.forget(key)

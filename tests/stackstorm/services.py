@@ -42,10 +42,15 @@ class Service:
             return 0
         return int(pid) if _started(pid) == started else 0
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Signal it alone, and wait until it is gone."""
-        if self.pid:
-            os.kill(self.pid, number)
+    def end(self, number: signal.Signals = signal.SIGTERM, *, below: bool = False) -> None:
+        """Signal it, and wait until it is gone.
+
+        :param below: the processes below it too (RabbitMQ is a shell that waits for Erlang); else it alone
+        """
+        for pid in [self.pid, *(self.children() if below else [])]:
+            if pid:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
         until(lambda: not self.pid, STOPPED_SECONDS, f"the end of {self.name}")
 
     def start(self) -> None:

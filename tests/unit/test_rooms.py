@@ -23,7 +23,7 @@ ROOMS = {
         {"bmc_healer", "pyghmi", "psutil", "requests", "asyncssh", "apprise", "yaml", "jsonschema"},
     ),
     "actions": (ROOT / "actions", {"bmc_healer", "st2common"}),
-    "sensors": (ROOT / "sensors", {"bmc_healer", "st2reactor"}),
+    "sensors": (ROOT / "sensors", {"bmc_healer", "bmc_healer_engine", "st2common", "st2reactor"}),
     "packrunner": (
         ROOT / "packrunner",
         # st2common and st2reactor are its own stand-ins, where the real ones are not installed

@@ -80,14 +80,23 @@ def usable(document: dict[str, Any], lines: Lines) -> tuple[Config, Inventory]:
     while True:
         try:
             config = from_dict(document, origin="the pack's configuration", plain_secrets=True)
-            return config, Inventory(config)
+            inventory = Inventory(config)
+            if told:
+                lines.log("info", "the configuration can be used now")
+            return config, inventory
         except ConfigError as error:
             if error.sentence != told:
                 told = error.sentence
-                lines.log("error", f"nothing is watched: {told}")
+                level = "info" if _blank(document) else "error"  # a pack just installed is not at fault
+                lines.log(level, f"nothing is watched: {told}")
         lines.put({"beat": time.time()})
         time.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
         attempt += 1
+
+
+def _blank(document: dict[str, Any]) -> bool:
+    """Nobody has written anything; StackStorm makes up empty sections, and fills `defaults` with more."""
+    return not any(value for name, value in document.items() if name != "defaults")
 
 
 def open_watch(kind: str, config: Config, inventory: Inventory, line: Line, lines: Lines) -> Watch:

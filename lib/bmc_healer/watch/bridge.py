@@ -24,21 +24,26 @@ RESTART_SECONDS = (1.0, 5.0, 15.0, 60.0)  # between starts; the last one stays
 STEADY_SECONDS = 300.0  # a process that lived this long is started again without a pause
 SILENT_SECONDS = 300.0  # it gives a sign of life every few seconds
 BACKLOG = 1000  # lines waiting for the datastore; more stay in the pipe, and the watch waits
-CHECK_SECONDS = 15.0  # between looks for acknowledgements and overdue heals
+CHECK_SECONDS = 15.0  # between looks for acknowledgements, overdue heals and another configuration
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-class SensorService(Protocol):
-    """What StackStorm and packrunner hand a sensor; it is the datastore as well."""
+class Engine(Protocol):
+    """What a sensor must do itself in StackStorm; what it does belongs beside the sensors."""
 
-    def dispatch(self, trigger: str, payload: dict[str, Any]) -> Any:
-        """Emit a trigger; None also when it was dropped."""
+    def configuration(self) -> dict[str, Any]:
+        """As it is now: a running sensor is never told that it has changed."""
+        ...
+
+    def dispatcher(self) -> Callable[..., Any]:
+        """A new way for `dispatch`: one that lost its connection may have lost it for good."""
         ...
 
 
 class Bridge:
     """:param kind: `kipmi` or `bmc`; the latter also looks for overdue heals
-    :param service: the sensor's service
+    :param service: the sensor's service: a datastore, and the first `dispatch`
+    :param engine: None where all this is done for us (packrunner)
     """
 
     def __init__(
@@ -48,12 +53,14 @@ class Bridge:
         config: dict[str, Any],
         logger: logging.Logger,
         *,
+        engine: Engine | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._kind = kind
-        self._service: SensorService = service
+        self._send: Callable[..., Any] = service.dispatch
         self._config = config
         self._logger = logger
+        self._engine = engine
         self._clock = clock
         self._settings = _watch_settings(config)
         self._ledger = Ledger(kind, service, clock)
@@ -61,7 +68,7 @@ class Bridge:
         self._lines: deque[dict[str, Any]] = deque()
         self._starts = 0
         self._started = self._next_start = self._heard = self._checked = 0.0
-        self._trouble = ""
+        self._trouble = self._unreadable = ""
         self._told_overdue: dict[str, float] = {}
 
     def poll(self) -> None:
@@ -98,6 +105,7 @@ class Bridge:
         if now - self._checked >= CHECK_SECONDS:
             self._check(now)
             self._checked = now
+            self._read_again()
 
     def _start(self, now: float) -> None:
         self._next_start = now + RESTART_SECONDS[min(self._starts, len(RESTART_SECONDS) - 1)]
@@ -130,7 +138,15 @@ class Bridge:
             elif "log" in line:
                 self._logger.log(LEVELS.get(line["log"], logging.INFO), "%s", line["text"])
             elif "beat" not in line:
-                self._lines.append(line)
+                self._put(line)
+
+    def _put(self, line: dict[str, Any]) -> None:
+        """A repetition takes the place of what could not be told until now."""
+        if name := line.get("trigger"):
+            key = (name, line["payload"].get("key"))
+            waiting = [w for w in self._lines if (w.get("trigger"), w.get("payload", {}).get("key")) != key]
+            self._lines = deque(waiting)
+        self._lines.append(line)
 
     def _take(self, line: dict[str, Any]) -> None:
         try:
@@ -138,8 +154,20 @@ class Bridge:
         except (KeyError, TypeError, ValueError) as error:  # it would be no better the next time
             self._logger.error("a line of the watch process cannot be kept (%r): %s", error, line)
         if name := line.get("trigger"):
-            self._service.dispatch(trigger=name, payload=line["payload"])
+            self._dispatch(name, line["payload"])
             self._logger.info("%s: %s", name, json.dumps(line["payload"]))
+
+    def _dispatch(self, name: str, payload: dict[str, Any]) -> None:
+        """:raises HealerError: it did not get out; its line is kept, and tried at the next poll"""
+        try:
+            self._send(trigger=name, payload=payload)
+        except Exception as error:  # whatever the engine's transport raises
+            if self._engine is not None:
+                self._send = self._engine.dispatcher()
+            raise HealerError(
+                f"{name} could not be dispatched: {type(error).__name__}: {str(error)[:200]}",
+                do="It is kept and tried again; check the message bus",
+            ) from error
 
     def _check(self, now: float) -> None:
         keys = self._ledger.newly_acknowledged()
@@ -153,6 +181,25 @@ class Bridge:
             if now - self._told_overdue.get(key, 0.0) >= self._settings.repeat_seconds:
                 self._take(trigger("heal.overdue", item.payload(now)))
                 self._told_overdue[key] = now
+
+    def _read_again(self) -> None:
+        """Start the watch anew with a configuration that was changed; the last one may be of no use."""
+        if self._engine is None:
+            return
+        try:
+            config = self._engine.configuration()
+            self._unreadable = ""
+        except Exception as error:  # noqa: BLE001 (a datastore key that it names is missing, the database is away)
+            why = f"{type(error).__name__}: {str(error)[:300]}"
+            if why != self._unreadable:
+                self._unreadable = why
+                self._logger.warning("the configuration cannot be read again, the last one holds: %s", why)
+            return
+        if config != self._config:
+            self._logger.info("the configuration has changed: the watch starts anew with it")
+            self._config, self._settings = config, _watch_settings(config)
+            self.close()
+            self._starts, self._next_start = 0, 0.0
 
     def _tell_trouble(self, trouble: str) -> None:
         """Once, not at every poll."""

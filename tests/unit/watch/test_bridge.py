@@ -30,6 +30,17 @@ STORE = {"store": {"incident:here": INCIDENT}}
 TRIGGER = {"trigger": "bmc_healer.kipmi.high_cpu", "payload": {"host": "here", "key": "here:b00t:1"}}
 
 
+class Engine:
+    """StackStorm, as far as a sensor has to do with it."""
+
+    def __init__(self, configuration):
+        self.configuration = configuration
+        self.dispatched = []
+
+    def dispatcher(self):
+        return lambda trigger, payload: self.dispatched.append(trigger)
+
+
 @pytest.fixture
 def service():
     return SensorService()
@@ -39,8 +50,8 @@ def service():
 def make(service, clock):
     made = []
 
-    def bridge(kind="kipmi", config=CONFIG):
-        made.append(Bridge(kind, service, config, logging.getLogger("sensor"), clock=clock))
+    def bridge(kind="kipmi", config=CONFIG, engine=None):
+        made.append(Bridge(kind, service, config, logging.getLogger("sensor"), engine=engine, clock=clock))
         return made[-1]
 
     yield bridge
@@ -126,14 +137,48 @@ def test_acknowledgements_of_many_are_looked_for_in_turns(make, service, clock):
 
 
 def test_a_dispatch_that_raises_is_tried_again(make, service):
+    answers = [None, ZeroDivisionError]
+    service.dispatch = lambda **told: service.dispatched.append(told) if answers.pop() is None else 1 / 0
     bridge = make()
     bridge.poll()
-    good, service.dispatch = service.dispatch, lambda **_: 1 / 0
     say(bridge, TRIGGER)
     bridge.poll()
-    service.dispatch = good
+    assert service.dispatched == []
     bridge.poll()
     assert len(service.dispatched) == 1
+
+
+def test_a_dispatch_that_fails_is_told_and_goes_another_way_the_next_time(make, service, caplog):
+    engine = Engine(lambda: CONFIG)
+
+    def dispatch(trigger, payload):
+        raise AttributeError("'NoneType' object has no attribute 'channel'")
+
+    service.dispatch = dispatch
+    bridge = make(engine=engine)
+    bridge.poll()
+    say(bridge, TRIGGER)
+    bridge.poll()
+    assert engine.dispatched == []
+    told = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert len(told) == 1 and told[0].startswith("bmc_healer.kipmi.high_cpu could not be dispatched: Attr")
+    bridge.poll()
+    assert engine.dispatched == ["bmc_healer.kipmi.high_cpu"]
+
+
+def test_what_was_repeated_while_nobody_could_be_told_is_told_once(make, service):
+    bridge = make()
+    bridge.poll()
+    service.down = True
+    again, other = (json.loads(json.dumps(TRIGGER)) for _ in range(2))
+    again["payload"]["observed_at"] = "later"
+    other["payload"]["key"] = "other"
+    say(bridge, STORE, TRIGGER, other)
+    bridge.poll()
+    say(bridge, STORE, again)
+    service.down = False
+    bridge.poll()
+    assert [payload for _, payload in service.dispatched] == [other["payload"], again["payload"]]
 
 
 def test_an_acknowledgement_reaches_the_process_and_is_kept(make, service, clock):
@@ -249,6 +294,47 @@ def test_a_traceback_of_the_process_is_logged(make, caplog):
         "watch process: [1]",
         "hm",
     ]
+
+
+def test_a_changed_configuration_is_taken_up_and_an_unchanged_one_is_not(make, clock, caplog):
+    caplog.set_level(logging.INFO)
+    now = dict(CONFIG)
+    bridge = make(engine=Engine(lambda: dict(now)))
+    for _ in range(3):
+        bridge.poll()
+        clock.now += 20
+    first = pid_of(bridge)
+    now["mode"] = "auto"
+    bridge.poll()
+    bridge.poll()
+    assert pid_of(bridge) != first
+    assert bridge._config["mode"] == "auto"
+    assert len([r for r in caplog.records if "has changed" in r.getMessage()]) == 1
+
+
+def test_a_mended_configuration_is_taken_up(make, clock, caplog):
+    caplog.set_level(logging.INFO)
+    now = {"mode": "perhaps"}
+    bridge = make(config=dict(now), engine=Engine(lambda: dict(now)))
+    assert poll_until(bridge, lambda: "nothing is watched" in caplog.text)
+    now.update(CONFIG)
+    clock.now += 20
+    bridge.poll()
+    bridge.poll()
+    assert bridge._config == CONFIG
+    assert poll_until(bridge, heard(bridge, clock))
+    assert caplog.text.count("nothing is watched") == 1
+
+
+def test_a_configuration_that_cannot_be_read_again_is_told_once_and_the_last_one_holds(make, clock, caplog):
+    bridge = make(engine=Engine(lambda: 1 / 0))
+    bridge.poll()
+    first = pid_of(bridge)
+    for _ in range(3):
+        clock.now += 20
+        bridge.poll()
+    assert pid_of(bridge) == first
+    assert [r.levelname for r in caplog.records if "the last one holds" in r.getMessage()] == ["WARNING"]
 
 
 def lock_of(service, clock):

@@ -120,7 +120,7 @@ def _lives(pid):
 
 
 def test_a_bad_configuration_is_said_once_and_the_process_stays():
-    process = start("kipmi", {"hosts": {}})
+    process = start("kipmi", {"hosts": {"db01": {}}})
     line = lines_until(process, lambda line: "log" in line)
     assert line["log"] == "error"
     assert "mode" in line["text"]
