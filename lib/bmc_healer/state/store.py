@@ -107,10 +107,20 @@ class Store:
             document = {**document, "expires_at": self._clock() + ttl}
         # StackStorm keeps an older ttl in force when none is given (seen on 3.10dev): for ever is a number.
         seconds = FOREVER_SECONDS if ttl is None else max(1, math.ceil(ttl))
+        value = json.dumps(document)
         try:
-            self._datastore.set_value(key, json.dumps(document), ttl=seconds, local=False)
+            self._datastore.set_value(key, value, ttl=seconds, local=False)
         except Exception as error:  # the client's errors have no common base
-            raise _unusable("write", key, error) from error
+            # StackStorm answers 500 after it has written when the message bus does not take its own trigger
+            # `key_value_pair.value_change`: it may be away, or that API process has lost it for good.
+            if not self._holds(key, value):
+                raise _unusable("write", key, error) from error
+
+    def _holds(self, key: str, value: str) -> bool:
+        try:
+            return (key, value) in self._page(key, 0)
+        except StateError:
+            return False
 
     def delete(self, key: str) -> None:
         """No error when there is none.

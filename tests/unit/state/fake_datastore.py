@@ -24,6 +24,7 @@ class FakeDatastore:
         self.ttl = {}
         self.down = False  # reads: None or an exception, writes: an exception, deletes: False
         self.lose_writes = False  # said to be written, and is not
+        self.refuse_after_writing = False  # written, and an exception all the same
         self.stale = None  # a dict: answers come from this old copy
         self.before = lambda operation: None  # called before each operation; may block or change things
         self.operations = []
@@ -52,6 +53,8 @@ class FakeDatastore:
             with self._mutex:
                 self.rows[name] = str(value)
                 self.ttl[name] = ttl
+        if self.refuse_after_writing:
+            raise ConnectionError("500 Server Error: Internal Server Error")
         return True
 
     def delete_value(self, name, local=True):

@@ -47,6 +47,20 @@ def test_reads_fail_while_writes_still_work(store, datastore):
         store.read("bmc_healer:f:")
 
 
+def test_an_error_after_the_writing_is_none(store, datastore):
+    """As StackStorm answers when its message bus is away: 500, and the key is written."""
+    datastore.refuse_after_writing = True
+    store.write("p:a:", {"x": 1})
+    assert store.read("p:") == {"p:a:": {"x": 1}}
+
+
+def test_an_error_instead_of_the_writing_is_one_though_an_older_value_is_there(store, datastore):
+    store.write("p:a:", {"x": 1})
+    datastore.refuse_after_writing = datastore.lose_writes = True
+    with pytest.raises(StateError, match="would not write"):
+        store.write("p:a:", {"x": 2})
+
+
 @pytest.mark.parametrize("fault", ["lost", "stale", "empty"])
 def test_an_answer_without_the_sentinel_is_no_answer(store, datastore, fault):
     store.write("bmc_healer:f:lock:x:", {})
