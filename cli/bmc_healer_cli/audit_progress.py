@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
@@ -12,15 +12,19 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
-    TextColumn,
+    Task,
     TimeElapsedColumn,
 )
+from rich.table import Column
+from rich.text import Text
 
 from bmc_healer.audit import HostAudit
 
 LINE_SECONDS = 5.0  # between two lines where there is no terminal
 _NAMED = 3  # hosts that the bar names
+_BAR_WIDTH = 44  # columns of spinner, bar, count and clock, up to 10,000 hosts
 
 Told = Callable[[HostAudit], None]
 
@@ -29,42 +33,48 @@ Told = Callable[[HostAudit], None]
 def progress(
     console: Console,
     count: int,
-    waiting: Collection[str],
+    waiting: Callable[[], Sequence[str]],
     *,
     quiet: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Told]:
     """What it yields wants to hear of each result.
 
-    :param waiting: names of the hosts that are being looked at, as they change
+    :param waiting: names of the hosts that are being looked at right now
     """
     if quiet:
         yield lambda result: None
     elif console.is_terminal:
-        with _bar(console) as bar:
-            task = bar.add_task("", total=count, waiting=_names(waiting))
-            yield lambda result: bar.update(task, advance=1, waiting=_names(waiting))
+        plain = not console.encoding.lower().startswith("utf")
+        with Progress(
+            SpinnerColumn("line" if plain else "dots"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            _Waiting(waiting, console.width - _BAR_WIDTH),
+            console=console,
+            transient=True,
+        ) as bar:
+            task = bar.add_task("", total=count)
+            yield lambda result: bar.advance(task)
     else:
         yield _Lines(console, count, clock).told
 
 
-def _bar(console: Console) -> Progress:
-    plain = not console.encoding.lower().startswith("utf")
-    return Progress(
-        SpinnerColumn("line" if plain else "dots"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[waiting]}", style="dim", markup=False),
-        console=console,
-        transient=True,
-    )
+class _Waiting(ProgressColumn):
+    """Whom it waits for, on one line."""
 
+    def __init__(self, waiting: Callable[[], Sequence[str]], room: int) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._waiting = waiting
+        self._room = room
 
-def _names(waiting: Collection[str]) -> str:
-    names = sorted(waiting)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
+    def render(self, task: Task) -> Text:
+        names = self._waiting()
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        text = Text(f"{', '.join(names[:_NAMED])}{more}", style="dim")
+        text.truncate(max(self._room, 0), overflow="ellipsis")  # rich would rather give up the bar
+        return text
 
 
 class _Lines:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bmc_healer.audit import BMC_CHECKS, HOST_CHECKS, Auto, HostAudit, State
+from bmc_healer.audit import BMC_CHECKS, HOST_CHECKS, LADDER, Auto, HostAudit, State
 from bmc_healer.config.settings import Mode
 from bmc_healer.plan import RUNGS
 from bmc_healer_cli.clean import clean
+from bmc_healer_cli.output import give_up
 
-_NAMED = 6  # hosts that a heading names
+_KINDS = 5  # different faults of one kind that are told in full
+_ALL = "`bmc-healer audit | less` tells all"
+_ORDER = (*HOST_CHECKS, *BMC_CHECKS, LADDER, *RUNGS, "")
 _HEADS = {"host_key": "key", "ipmitool": "tool", "identity": "ident", "inband": "inb", "unload": "unl"}
 _MARKS = {
     State.GOOD: ("\N{CHECK MARK}", "+", "green"),
@@ -24,6 +28,15 @@ _MARKS = {
     State.NONE: ("-", "-", "dim"),
 }
 _AUTO = {Auto.YES: "green", Auto.PARTLY: "yellow", Auto.NO: "bold red", Auto.BY_HAND: "dim"}
+
+
+class _Found(NamedTuple):
+    """A sentence about a host, and one that says what to do."""
+
+    about: str
+    host: str
+    what: str
+    do: str = ""
 
 
 def summary(audits: Sequence[HostAudit], asked: int, mode: Mode) -> str:
@@ -71,14 +84,20 @@ def document(audits: Sequence[HostAudit], asked: int, sentence: str, warning: st
 def show(console: Console, audits: Sequence[HostAudit], sentence: str, warning: str | None) -> None:
     """The table, then everything that was found, the summary last."""
     if not console.is_terminal:
-        for line in _lines(audits, sentence, warning):
-            console.file.write("\t".join(clean(cell) for cell in line) + "\n")
+        try:
+            for line in _lines(audits, sentence, warning):
+                console.file.write("\t".join(clean(cell) for cell in line) + "\n")
+            console.file.flush()
+        except BrokenPipeError:  # `| head`; the exit status stays the audit's
+            give_up()
         return
     if audits:
         console.print(_table(console, audits))
-    missing = [(check.name, check.sentence, result.host) for result in audits for check in result.missing]
-    left_out = [(rung, why, result.host) for result in audits for rung, why in result.left_out.items()]
-    notes = [("note", note, result.host) for result in audits for note in result.notes]
+    missing = [
+        _Found(check.name, result.host, *check.sentences) for result in audits for check in result.missing
+    ]
+    left_out = [_Found(rung, result.host, why) for result in audits for rung, why in result.left_out.items()]
+    notes = [_Found("", result.host, note) for result in audits for note in result.notes]
     _section(console, "Missing", missing, "bold red")
     _section(console, "Rungs that would be left out", left_out, "yellow")
     _section(console, "Good to know", notes, "cyan")
@@ -124,19 +143,28 @@ def _table(console: Console, audits: Sequence[HostAudit]) -> Table:
     return table
 
 
-def _section(console: Console, title: str, found: Sequence[tuple[str, str, str]], style: str) -> None:
-    """What is the same for several hosts is said once.
+def _section(console: Console, title: str, found: Iterable[_Found], style: str) -> None:
+    """What is the same for several hosts is said once, with what the first of them should do."""
+    groups: dict[tuple[str, str], list[_Found]] = {}
+    for each in sorted(found, key=lambda each: _ORDER.index(each.about)):
+        groups.setdefault((each.about, each.what), []).append(each)
+    if groups:
+        console.print(Text(f"\n{title}", style="bold"))
+    for about, several in groupby(groups.items(), key=lambda group: group[0][0]):
+        kinds = [members for _, members in several]
+        for members in kinds[:_KINDS]:
+            head = Text(f"  {about.replace('_', ' ')}  " if about else "  ", style=style)
+            head.append(_some(each.host for each in members), style="default")
+            console.print(head, no_wrap=True, overflow="ellipsis")
+            likewise = " The others likewise." if len({each.do for each in members}) > 1 else ""
+            text = f"{members[0].what} {members[0].do}".strip() + likewise
+            console.print(Padding(Text(clean(text)), (0, 0, 0, 4)))
+        rest = sum(map(len, kinds[_KINDS:]))
+        if rest:
+            console.print(Padding(Text(f"... and {rest} more hosts, each its own way: {_ALL}"), (0, 0, 0, 4)))
 
-    :param found: what it is about, the sentence, the host
-    """
-    if not found:
-        return
-    hosts: dict[tuple[str, str], list[str]] = {}
-    for about, sentence, host in found:
-        hosts.setdefault((about, sentence), []).append(host)
-    console.print(Text(f"\n{title}", style="bold"))
-    for (about, sentence), names in hosts.items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        name = about.replace("_", " ")
-        console.print(Text.assemble("  ", (name, style), f"  {', '.join(names[:_NAMED])}{more}"))
-        console.print(Padding(Text(clean(sentence)), (0, 0, 0, 4)))
+
+def _some(hosts: Iterable[str]) -> str:
+    """`20 hosts: db00, db01, db02`."""
+    names = list(hosts)
+    return f"{len(names)} hosts: {', '.join(names)}" if len(names) > 1 else names[0]

@@ -24,6 +24,7 @@ from bmc_healer.state.refs import HostMemory
 
 HOST_CHECKS = ("ssh", "host_key", "sudo", "ipmitool", "driver")
 BMC_CHECKS = ("bmc", "login", "identity")
+LADDER = "ladder"  # when none of these is missing, and a heal would get nowhere all the same
 
 _UNPROVEN = Identity(False, "", "")
 
@@ -56,10 +57,14 @@ class Check:
     do: str = ""
 
     @property
+    def sentences(self) -> tuple[str, str]:
+        """`The IPMI driver is not loaded.` and `Run ...`; empty where there is nothing to say."""
+        return _whole(self.what), _whole(self.do)
+
+    @property
     def sentence(self) -> str:
-        """`The IPMI driver is not loaded. Run ...`; empty when there is nothing to say."""
-        parts = (part[:1].upper() + part[1:].rstrip(".") for part in (self.what, self.do) if part)
-        return " ".join(f"{part}." for part in parts)
+        """Both."""
+        return " ".join(self.sentences).strip()
 
 
 @dataclass(frozen=True)
@@ -105,13 +110,18 @@ class HostAudit:
         return tuple(check for check in self.checks if check.state is State.MISSING)
 
 
+def _whole(text: str) -> str:
+    end = "" if text.endswith(("?", ".")) else "."
+    return f"{text[:1].upper()}{text[1:]}{end}" if text else ""
+
+
 def judge(seen: Seen, config: Config) -> HostAudit:
     """Name what is missing, and say whether `auto` could heal this host."""
     checks = (*_host_checks(seen), *_bmc_checks(seen))
     plan = _plan(seen, config)
     auto, sentence = _auto(seen, plan, config)
     if auto in (Auto.NO, Auto.PARTLY) and not any(check.state is State.MISSING for check in checks):
-        checks = (*checks, Check("ladder", State.MISSING, sentence))
+        checks = (*checks, Check(LADDER, State.MISSING, sentence))
     return HostAudit(
         seen.host.name,
         checks,
@@ -217,8 +227,11 @@ def _identity(seen: Seen, bmc: BmcFacts) -> Check:
     """Unproven counts as missing only once everything that could have proven it was looked at."""
     if seen.identity.proven:
         return Check("identity", State.GOOD)
-    host_seen = seen.host.transport == "none" or (seen.facts is not None and seen.facts.privileged)
-    if not bmc.alive or not host_seen or (bmc.login is not Login.OK and bmc.guid is None):
+    facts = seen.facts
+    host_seen = seen.host.transport == "none" or (facts is not None and facts.privileged)
+    serial_unseen = bmc.login is not Login.OK and facts is not None and bool(facts.dmi.serial)
+    guid_unseen = bmc.login is not Login.OK and bmc.guid is None
+    if not bmc.alive or not host_seen or serial_unseen or guid_unseen:
         return Check("identity", State.UNSEEN)
     return Check("identity", State.MISSING, seen.identity.sentence.removeprefix(f"{bmc.address}: "), PROVE_IT)
 

@@ -21,7 +21,8 @@ class HealerError(Exception):
     def sentence(self) -> str:
         """One line: ``where: what. do.``"""
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head.rstrip('.')}. {self.do.rstrip('.')}." if self.do else f"{head.rstrip('.')}."
+        do = f" {self.do.rstrip('.')}{'' if self.do.endswith('?') else '.'}" if self.do else ""
+        return f"{head.rstrip('.')}.{do}"
 
 
 class ConfigError(HealerError):

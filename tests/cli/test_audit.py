@@ -102,7 +102,9 @@ def test_ctrl_c_shows_what_was_seen(cli, monkeypatch):
 class Looking:
     def __init__(self, results):
         self._results = results
-        self.waiting = set()
+
+    def waiting(self):
+        return []
 
     def __iter__(self):
         return self._results
@@ -131,10 +133,31 @@ def test_what_several_hosts_lack_is_said_once():
     many = [result(f"db{number:02}", SUDO) for number in range(20)]
     text = shown([WELL, *many, BAD])
     assert text.count("a password is required") == 1
-    assert "sudo  db00, db01, db02, db03, db04, db05 and 15 more" in text
+    assert "sudo  21 hosts: db00, db01, db02, db03," in text
     assert "Rungs that would be left out\n  unload  db02\n    ipmi_watchdog is loaded" in text
-    assert "Good to know\n  note  db02\n    It is paused." in text
+    assert "Good to know\n  db02\n    It is paused." in text
     assert text.endswith("21 of 22 hosts lack something. `auto` could heal 21 of 22; mode is propose.\n")
+
+
+def test_faults_that_differ_only_in_what_to_do_are_said_once():
+    def unknown(number):
+        what, do = "known_hosts cannot be read", f"run `ssh-keyscan 10.0.0.{number}`"
+        return result(f"db{number:02}", Check("host_key", State.MISSING, what, do))
+
+    text = shown([unknown(number) for number in range(60)])
+    assert text.count("cannot be read") == 1
+    assert "Run `ssh-keyscan 10.0.0.0`. The others likewise." in text
+
+
+def test_many_different_faults_of_one_kind_are_counted():
+    def unknown(number):
+        what = f"known_hosts does not hold its host key SHA256:{number:03}"
+        return result(f"db{number:02}", Check("host_key", State.MISSING, what))
+
+    text = shown([*(unknown(number) for number in range(60)), BAD])
+    assert text.count("does not hold") == 5
+    assert "... and 55 more hosts, each its own way: `bmc-healer audit | less` tells all" in text
+    assert "a password is required" in text
 
 
 def test_on_one_host_it_says_how_a_heal_would_go():
@@ -165,8 +188,8 @@ def test_no_escape_sequence_gets_through():
 
 def test_progress_on_a_terminal_names_who_is_waited_for():
     screen = console(width=120)
-    waiting = {"db01", "db02", "db03", "db04"}
-    with progress(screen, 5, waiting) as told:
+    waiting = ["db01", "db02", "db03", "db04"]
+    with progress(screen, 5, lambda: waiting) as told:
         waiting.remove("db01")
         told(WELL)
     text = printed(screen)
@@ -174,11 +197,19 @@ def test_progress_on_a_terminal_names_who_is_waited_for():
     assert "1/5" in text and "db02, db03, db04" in text
 
 
+def test_progress_stays_on_one_line():
+    screen = console(width=60)
+    with progress(screen, 5, lambda: [f"node{n}.rack{n}.dc1.example.com" for n in range(9)]):
+        pass
+    drawn = next(line for line in printed(screen).splitlines() if "0/5" in line)
+    assert "node0" in drawn and len(drawn) <= 60
+
+
 def test_progress_without_a_terminal_is_a_line_now_and_then():
     screen = console()
     screen._force_terminal = False
     now = iter((1000.0, 1001.0, 1006.0, 1007.0, 1012.0))
-    with progress(screen, 9, (), clock=lambda: next(now)) as told:
+    with progress(screen, 9, list, clock=lambda: next(now)) as told:
         for each in (WELL, BAD, WELL, WELL):
             told(each)
     assert printed(screen).splitlines() == [
@@ -189,6 +220,6 @@ def test_progress_without_a_terminal_is_a_line_now_and_then():
 
 def test_json_shows_no_progress():
     screen = console()
-    with progress(screen, 1, (), quiet=True) as told:
+    with progress(screen, 1, list, quiet=True) as told:
         told(WELL)
     assert printed(screen) == ""

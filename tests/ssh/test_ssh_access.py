@@ -148,6 +148,7 @@ def test_closed_port_is_refused(server):
         unused.bind(("127.0.0.1", 0))
         error = refused(server.settings(port=unused.getsockname()[1]))
     assert "SSH failed" in error.what
+    assert error.sentence.endswith("is sshd up?")
 
 
 def test_silent_port_is_given_up(server):

@@ -11,7 +11,7 @@ from bmc_healer.bmc.facts import Login
 from bmc_healer.bmc.identity import Identity
 from bmc_healer.config.settings import BmcSettings, Config, HostSettings, Mode
 from bmc_healer.errors import ConfigError, HostAccessError, HostKeyError, HostLoginError
-from bmc_healer.host.facts import Holder, Module
+from bmc_healer.host.facts import Dmi, Holder, Module
 from bmc_healer.state.refs import HostMemory
 from tests.unit.made import DEAD_BMC, NOW, bmc, client, host, no_device
 
@@ -182,6 +182,9 @@ def test_an_identity_is_not_called_wrong_before_everything_was_looked_at():
     assert states(audit(bmc=refused, identity=UNPROVEN))["identity"] == "unseen"
     told = replace(refused, guid="00")
     assert states(audit(bmc=told, identity=UNPROVEN))["identity"] == "missing"
+    with_serial = host((), dmi=Dmi(uuid="1", serial="CZ3012ABCD"))  # the one in the FRU needs a login
+    assert states(audit(facts=with_serial, bmc=told, identity=UNPROVEN))["identity"] == "unseen"
+    assert states(audit(facts=with_serial, identity=UNPROVEN))["identity"] == "missing"
 
 
 def test_trust_is_said():

@@ -57,10 +57,7 @@ def choose(rt: Runtime, names: Sequence[str], label: str = "") -> tuple[HostSett
 
 
 class Audit:
-    """Iterate over it, once, to look at the hosts; a result comes when its host is done.
-
-    :ivar waiting: names of the hosts that are being looked at
-    """
+    """Iterate over it, once, to look at the hosts; a result comes when its host is done."""
 
     def __init__(self, rt: Runtime, hosts: Sequence[HostSettings], *, at_once: int = AT_ONCE) -> None:
         self._rt = rt
@@ -72,7 +69,12 @@ class Audit:
         self._done: queue.SimpleQueue[HostAudit | BaseException] = queue.SimpleQueue()
         self._mutex = threading.Lock()
         self._left = False
-        self.waiting: set[str] = set()
+        self._now: set[str] = set()
+
+    def waiting(self) -> list[str]:
+        """Names of the hosts that are being looked at right now."""
+        with self._mutex:
+            return sorted(self._now)
 
     def __iter__(self) -> Iterator[HostAudit]:
         for number in range(min(self._at_once, self._count)):
@@ -95,14 +97,14 @@ class Audit:
             except BaseException as error:  # noqa: BLE001 - raised again in the thread that iterates
                 result = error
             with self._mutex:
-                self.waiting.discard(host.name)
+                self._now.discard(host.name)
             self._done.put(result)
 
     def _next(self) -> HostSettings | None:
         with self._mutex:
             host = None if self._left else next(self._hosts, None)
             if host is not None:
-                self.waiting.add(host.name)
+                self._now.add(host.name)
             return host
 
 
