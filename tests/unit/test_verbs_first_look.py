@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 
 import pytest
@@ -10,9 +9,7 @@ import pytest
 from bmc_healer.errors import HostAccessError
 from bmc_healer.host.access import Result
 from bmc_healer.verbs.begin_heal import begin_heal
-from tests.unit.verbs import config, host, locks, runtime
-
-SOON = 5.0
+from tests.unit.verbs import config, first_looks_ended, host, locks, runtime
 
 
 class LeasedHost:
@@ -34,12 +31,7 @@ def settled():
     """A runtime whose settle time lasts until the first look has ended."""
     rt = runtime(config({"db01": host()}))
 
-    def sleep(seconds):
-        for thread in threading.enumerate():
-            if thread.name == "first look":
-                thread.join(SOON)
-
-    rt.state._sleep = sleep
+    rt.state._sleep = lambda seconds: first_looks_ended()
     return rt
 
 

@@ -14,7 +14,7 @@ from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.verbs.step import Step
 from tests.unit.clock import NOW, Clock
 from tests.unit.state.fake_datastore import FakeDatastore
-from tests.unit.verbs import VerbRuntime, config, host, locks, runtime
+from tests.unit.verbs import VerbRuntime, config, first_looks_ended, host, locks, runtime
 
 PLAN = ["reap", "inband", "unload", "throttle", "oob", "load"]
 RUNGS = {
@@ -51,6 +51,7 @@ def rt():
     datastore = FakeDatastore()
     made = Untouched(settings, datastore, environ={}, clock=clock, sleep=clock.sleep)
     begun = begin_heal(runtime(settings, datastore, clock), {"host": "db01", "execution": "e1"})
+    first_looks_ended()
     assert begun["next"] == "diagnose"
     made.ran = begun["incident"]
     due(made, "reap_clients")
@@ -143,7 +144,9 @@ def test_a_step_of_the_heal_before_this_one_does_nothing(rt, task):
     stale, rt.ran = rt.ran, None
     rt.state.release(rt.ref({"host": "db01", "incident": stale}))
     rt.clock.sleep(5)
-    rt.ran = begin_heal(rt, {"host": "db01", "execution": "e2"})["incident"]
+    again = runtime(rt.config, rt.datastore, rt.clock)
+    rt.ran = begin_heal(again, {"host": "db01", "execution": "e2"})["incident"]
+    first_looks_ended()
     due(rt, task)
     assert rt.ran != stale
     assert is_refused(rt, task, stale, "does not hold the lock", incident=stale)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from bmc_healer.state.documents import Lock
 from bmc_healer.verbs.runtime import Runtime
 from tests.unit.clock import Clock
@@ -68,6 +70,13 @@ def runtime(settings=None, datastore=None, clock=None):
         clock=clock,
         sleep=clock.sleep,
     )
+
+
+def first_looks_ended():
+    """Wait for the threads that begin_heal leaves behind: they write to the datastore too."""
+    for thread in threading.enumerate():
+        if thread.name == "first look":
+            thread.join(10)
 
 
 def locks(rt) -> tuple[Lock, ...]:
