@@ -22,7 +22,7 @@ class HealerError(Exception):
         """One line: ``where: what. do.``"""
         head = f"{self.where}: {self.what}" if self.where else self.what
         do = f" {self.do.rstrip('.')}{'' if self.do.endswith('?') else '.'}" if self.do else ""
-        return f"{head.rstrip('.')}.{do}"
+        return f"{head.rstrip('.')}{'' if head.endswith('?') else '.'}{do}"
 
 
 class ConfigError(HealerError):
