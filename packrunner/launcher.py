@@ -39,7 +39,6 @@ class Outcome:
     stdout: str
     stderr: str
     answer: dict[str, Any] | None
-    timed_out: bool
 
 
 class Capture:
@@ -149,7 +148,6 @@ def run_python(
         stdout=stdout.finish(_GRACE_SECONDS).decode(errors="replace"),
         stderr=stderr.finish(_GRACE_SECONDS).decode(errors="replace"),
         answer=None if timed_out else _parse(answer.finish(_GRACE_SECONDS)),
-        timed_out=timed_out,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,8 @@ def shape(outcome: launcher.Outcome, timeout: float) -> tuple[str, dict[str, Any
         # The word, not null: StackStorm's own sign for "no result arrived".
         "result": answer.get("result") if outcome.answer else "None",
     }
-    if outcome.timed_out:
+    # StackStorm takes whatever ended by SIGKILL for timed out, since that is how it ends an action itself.
+    if outcome.exit_code == -signal.SIGKILL:
         result["error"] = f"Action failed to complete in {timeout} seconds"
         return statuses.TIMEOUT, result
     failed = outcome.exit_code != 0 or answer.get("status") is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from pathlib import Path
 
@@ -108,6 +109,21 @@ def test_timeout_kills_the_whole_family(runner: PackRunner, tmp_path: Path) -> N
         assert not _alive(pid), f"{name} outlived the timeout"
     assert execution.process is not None
     assert not execution.process.alive()
+
+
+def test_an_action_that_somebody_killed_looks_as_if_it_had_timed_out(
+    runner: PackRunner, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    begun = runner.run_action("tpack.sleeper", {"seconds": 300, "mark": str(mark)}, wait=False)
+    until(mark.with_suffix(".begun").exists)
+    process = runner.executions.require(begun.id).process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    execution = runner.wait(begun.id, timeout=20)
+    assert execution.status == "timeout"
+    assert execution.result["error"].startswith("Action failed to complete in ")
+    assert (execution.result["exit_code"], execution.result["result"]) == (-9, "None")
 
 
 def test_a_child_that_holds_stdout_does_not_hold_the_action(runner: PackRunner, tmp_path: Path) -> None:
