@@ -25,6 +25,15 @@ def resolve(address: str) -> str:
     return str(found[0][4][0])
 
 
+def is_literal(address: str) -> bool:
+    """Whether this is an IP address and no name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError, ValueError):
+            socket.inet_pton(family, address)
+            return True
+    return False
+
+
 def socket_address(address: str, port: int) -> tuple[socket.AddressFamily, SocketAddress]:
     """Family and socket address of a pinned IP address; asks no name server.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bmc_healer.bmc.address import Peer, resolve
+from bmc_healer.bmc.address import Peer, is_literal, resolve
 from bmc_healer.config.settings import HostSettings
 from bmc_healer.errors import BmcError
 
@@ -24,6 +24,9 @@ class Addresses:
         found: dict[str, Peer] = {}
         for host in hosts:
             if host.bmc is None:
+                continue
+            if is_literal(host.bmc.address):  # nearly all of them; nothing to look up, nothing to remember
+                found[host.name] = (host.bmc.address, host.bmc.port)
                 continue
             name = f"{host.bmc.address} {host.bmc.port}"
             peer, until = self._known.get(name, (None, 0.0))

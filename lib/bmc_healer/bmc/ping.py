@@ -62,14 +62,20 @@ def sweep(
     :param window: so many answers may be under way at once, fewer where the buffer is small
     :raises BmcError: when a target is not an IP address
     """
-    places = {peer: socket_address(*peer) for peer in targets}
-    families: dict[socket.AddressFamily, list[SocketAddress]] = {}
-    for family, where in dict.fromkeys(places.values()):
-        families.setdefault(family, []).append(where)
-    with _Sweep(families, window) as run:
+    peers = dict.fromkeys(targets)
+    places: dict[Peer, SocketAddress] = {}  # where it is not the peer itself: IPv6, in whatever spelling
+    families: dict[socket.AddressFamily, dict[SocketAddress, None]] = {}
+    for peer in peers:
+        family, where = socket_address(*peer)
+        if where == peer:
+            where = peer  # one tuple less for each of 10,000
+        else:
+            places[peer] = where
+        families.setdefault(family, {})[where] = None
+    with _Sweep({family: list(members) for family, members in families.items()}, window) as run:
         run.run(attempts, timeout)
-    dark = frozenset(peer for peer, (_, where) in places.items() if where in run.silent)
-    return SweepResult(frozenset(places) - dark, dark)
+    dark = frozenset(peer for peer in peers if places.get(peer, peer) in run.silent)
+    return SweepResult(frozenset(peers) - dark, dark)
 
 
 def system_guid(address: str, port: int, *, timeout: float = 1.0, attempts: int = 2) -> str | None:

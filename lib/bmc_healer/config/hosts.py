@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from bmc_healer.config import names
 from bmc_healer.config.document import where
 from bmc_healer.config.names import printable
-from bmc_healer.config.settings import BmcSettings, HostSettings, RedfishSettings, SshSettings
+from bmc_healer.config.settings import BmcSettings, HostSettings, RedfishSettings, SshSettings, Transport
 from bmc_healer.errors import ConfigError
 
 
@@ -21,17 +23,42 @@ def merge(document: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
 
 
 def settings(name: str, merged: dict[str, Any]) -> HostSettings:
-    """The typed host; `merged` has passed the schema and `merge`."""
+    """The typed host; `merged` has passed the schema and `merge`.
+
+    What many hosts have in common they share: ten thousand of them are held at once.
+    """
+    name = name.lower()
     bmc = dict(merged.get("bmc", {}))
     redfish = bmc.pop("redfish", None)
+    if "credential" in bmc:
+        bmc["credential"] = sys.intern(bmc["credential"])
     return HostSettings(
-        name=name.lower(),
-        address=merged.get("address", name.lower()),
-        transport=merged.get("transport", "ssh"),
-        ssh=SshSettings(**merged["ssh"]),
+        name=name,
+        address=merged.get("address", name),
+        transport=_TRANSPORTS[merged.get("transport", "ssh")],
+        ssh=_ssh(**merged["ssh"]),
         bmc=BmcSettings(**bmc, redfish=RedfishSettings(**redfish) if redfish else None) if bmc else None,
-        labels=merged.get("labels", {}),
+        labels=_labels(**merged.get("labels", {})),
     )
+
+
+_TRANSPORTS: dict[str, Transport] = {"ssh": "ssh", "local": "local", "none": "none"}
+
+
+@lru_cache(maxsize=256)
+def _ssh(**members: Any) -> SshSettings:
+    return SshSettings(**members)
+
+
+@lru_cache(maxsize=4096)
+def _labels(**labels: str) -> dict[str, str]:
+    return labels
+
+
+def forget_shared() -> None:
+    """After a file was read: what is kept lies scattered among what was read, and holds its memory."""
+    _ssh.cache_clear()
+    _labels.cache_clear()
 
 
 class HostChecks:

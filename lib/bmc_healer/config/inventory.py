@@ -142,11 +142,12 @@ class Inventory:
         for host in self._config.hosts.values():
             checks.add(host.name, host, "the configuration")
         rows: list[Row] = []
-        for key, document in documents.items():
-            merged = hosts.merge(document, self._config.defaults)
+        for key in list(documents):
+            merged = hosts.merge(documents.pop(key), self._config.defaults)
             host = hosts.settings(key, merged)
             checks.add(key, host, f"{source}: {key}")
-            rows.append((host.name, merged, host.label_keys))
+            rows.append((host.name, json.dumps(merged), host.label_keys))
+        hosts.forget_shared()
         return rows
 
     def _near(self, name: str) -> str:

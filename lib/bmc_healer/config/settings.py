@@ -22,7 +22,7 @@ class Mode(str, Enum):
     AUTO = "auto"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # slots: there are tens of thousands of hosts
 class SshSettings:
     """How to log in to a host. `known_hosts` None means the user's own `~/.ssh/known_hosts`."""
 
@@ -42,7 +42,7 @@ class RedfishSettings:
     verify: bool | str = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BmcSettings:
     """The BMC's LAN side. `address` is an IPv4 or IPv6 address or a name, unique in the fleet."""
 
@@ -53,7 +53,7 @@ class BmcSettings:
     redfish: RedfishSettings | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HostSettings:
     """One watched machine. `name` is lower case; `address` is where SSH goes (`name` when not given)."""
 

@@ -54,6 +54,7 @@ class BmcWatch:
         self._outages = Outages("oob", config.watch, state, lines)
         self._trouble: str | None = None
         self._hosts: dict[str, HostSettings] = {}
+        self._labels: dict[str, tuple[str, ...]] = {}
         self._revision = -1
 
     async def run(self) -> None:
@@ -84,6 +85,9 @@ class BmcWatch:
         self._inventory.refresh()
         if self._inventory.revision != self._revision:
             self._hosts = {host.name: host for host in self._inventory.hosts() if host.bmc is not None}
+            same: dict[tuple[str, ...], tuple[str, ...]] = {}
+            keys = ((name, host.label_keys) for name, host in self._hosts.items())
+            self._labels = {name: same.setdefault(labels, labels) for name, labels in keys}
             self._revision = self._inventory.revision
 
     async def _round(self, hosts: dict[str, HostSettings]) -> None:
@@ -95,7 +99,7 @@ class BmcWatch:
         for name, peer in peers.items():
             self._take(name, peer, peer in found.alive)
         self._remember_answered()
-        self._assess_mass(hosts)
+        self._assess_mass()
         await self._confirm_suspects(hosts, peers)
 
     def _take(self, name: str, peer: Peer, alive: bool) -> None:
@@ -125,9 +129,9 @@ class BmcWatch:
             self._answered |= new
             self._lines.put({"store": {ANSWERED: {"hosts": sorted(self._answered)}}})
 
-    def _assess_mass(self, hosts: dict[str, HostSettings]) -> None:
+    def _assess_mass(self) -> None:
         answered = {name: patient for name, patient in self._patients.items() if patient.answered}
-        members = {name: hosts[name].label_keys for name in answered}
+        members = {name: self._labels[name] for name in answered}
         silent = {
             name: patient.lan.dark_since or 0.0 for name, patient in answered.items() if patient.failures
         }
@@ -139,7 +143,7 @@ class BmcWatch:
         suspects = [
             name
             for name, patient in self._patients.items()
-            if patient.suspect(self._config.watch) and not self._outages.hold(hosts[name].label_keys)
+            if patient.suspect(self._config.watch) and not self._outages.hold(self._labels[name])
         ]
         for name, error in await self._ask(suspects, hosts, peers):
             now = self._clock()

@@ -7,13 +7,13 @@ the LAN often returns minutes before KCS.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal["alive", "booting", "dark", "unknown"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LanSeen:
     """What the pings of one BMC found; epoch seconds, None for never."""
 
@@ -30,8 +30,8 @@ class LanSeen:
 def seen(before: LanSeen, alive: bool, now: float) -> LanSeen:
     """`before` and one more ping."""
     if alive:
-        return replace(before, alive_at=now)
-    return replace(before, dark_at=now, dark_since=before.dark_since if before.dark_now else now)
+        return LanSeen(now, before.dark_at, before.dark_since)
+    return LanSeen(before.alive_at, now, before.dark_since if before.dark_now else now)
 
 
 def verdict(lan: LanSeen, booting_seconds: float, fresh_seconds: float, now: float) -> Verdict:

@@ -14,7 +14,7 @@ from .hysteresis import UNRESPONSIVE, Event, Incident
 from .lan import LanSeen, seen
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LanPatient:
     """What the sweeps found of one BMC.
 
@@ -36,12 +36,12 @@ class LanPatient:
 def swept(patient: LanPatient, alive: bool, settings: WatchSettings, now: float) -> tuple[LanPatient, Event]:
     """The patient after one more sweep: `RECOVERED`, `REPEAT` of what nobody acknowledged, or `NONE`."""
     incident = patient.incident
-    after = replace(
-        patient,
-        lan=seen(patient.lan, alive, now),
-        answered=patient.answered or alive,
+    after = LanPatient(  # not `replace`, which costs half as much as asking the BMC
+        seen(patient.lan, alive, now),
+        patient.answered or alive,
         failures=0 if alive else patient.failures + 1,
         good=patient.good + 1 if alive and incident else 0,
+        incident=incident,
     )
     if incident is None:
         return after, Event.NONE

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -270,3 +271,20 @@ def test_any_bytes_are_hosts_or_a_sentence(tmp_path_factory, content):
             Inventory(config(path))
         except ConfigError as error:
             assert str(path) in error.sentence
+
+
+def test_hosts_of_a_large_fleet_take_little_memory(tmp_path):
+    """Held by a watch all the time; and they are read one by one."""
+    lines = (f"h{n},10.{n >> 8}.{n & 255}.1,10.{n >> 8}.{n & 255}.2,dell,r{n // 40}\n" for n in range(5000))
+    (tmp_path / "hosts.csv").write_text(
+        "host,address,bmc.address,bmc.credential,labels.rack\n" + "".join(lines)
+    )
+    fleet = Inventory(config(tmp_path / "hosts.csv"))
+    tracemalloc.start()
+    try:
+        held = list(fleet.hosts())
+        size, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(held) == 5001
+    assert size / 5000 < 500 and peak - size < 500_000

@@ -1,5 +1,7 @@
 """The schema holds in StackStorm as well as here, and names exactly the settings that exist."""
 
+import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
@@ -71,3 +73,13 @@ def test_descriptions_name_the_real_default(settings):
         default = str(field.default).lower() if isinstance(field.default, bool) else field.default
         shown = f"{default:g}" if isinstance(default, int | float) else default
         assert f"Default: {shown}." in text, field.name
+
+
+def test_checking_loads_no_http_library():
+    """jsonschema 2 does, for references to other hosts; afterwards it can be had by who wants it."""
+    script = (
+        "import sys; from bmc_healer.config import schema; schema.check({}, schema.hosts(), 'x'); "
+        "print('requests' in sys.modules); import requests; print(bool(requests.get))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
