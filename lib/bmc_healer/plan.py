@@ -94,7 +94,7 @@ def _bring_back(diagnosis: Diagnosis, found: Findings, identity: Identity, reque
     steps: tuple[str, ...] = BRING_BACK
     if request.rungs != BRING_BACK and identity.proven and not _oob_blocked(diagnosis, found.bmc, request):
         steps = ("load", "oob", "load")
-    return Plan(steps, f"{diagnosis.sentence} The host is brought back.")
+    return Plan(steps, f"{diagnosis.sentence} The host is to be brought back.")
 
 
 def hang_proven(found: Findings, guardrails: GuardrailSettings) -> bool:
@@ -125,7 +125,7 @@ def _unreachable(
         return Plan((), f"{diagnosis.sentence} {blocked}", "escalated", {"oob": blocked})
     if not identity.proven:
         return _unproven(diagnosis, identity)
-    return Plan(("oob", "load"), f"{diagnosis.sentence} The BMC is reset out of band.")
+    return Plan(("oob", "load"), f"{diagnosis.sentence} An out-of-band reset is due.")
 
 
 def _walk(diagnosis: Diagnosis, found: Findings, request: Request, ladder: LadderSettings) -> Plan:
