@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from bmc_healer.executions import ApiExecutions
+
 try:
     from st2common.services.trigger_dispatcher import TriggerDispatcherService
     from st2common.util.config_loader import ContentPackConfigLoader
@@ -27,6 +29,11 @@ class StackStorm:
         """As a sensor is given one at its start, which half a minute without RabbitMQ spoils for good."""
         dispatch: Callable[..., Any] = TriggerDispatcherService(logger=logging.getLogger(__name__)).dispatch
         return dispatch
+
+    def executions(self, service: Any) -> ApiExecutions:
+        """With the token that the sensor's datastore uses, and renews."""
+        client = service.datastore_service.get_api_client()
+        return ApiExecutions(client.endpoints["api"], client.token or "")
 
 
 ENGINE = StackStorm() if ContentPackConfigLoader else None

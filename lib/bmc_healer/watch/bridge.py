@@ -15,9 +15,11 @@ from typing import Any, Protocol
 
 from bmc_healer.config.settings import WatchSettings
 from bmc_healer.errors import HealerError
+from bmc_healer.executions import Executions
 
 from .child import ChildLost, WatchChild
 from .ledger import Ledger
+from .overdue import Overdue, Telling
 from .payload import trigger
 
 RESTART_SECONDS = (1.0, 5.0, 15.0, 60.0)  # between starts; the last one stays
@@ -39,6 +41,10 @@ class Engine(Protocol):
         """A new way for `dispatch`: one that lost its connection may have lost it for good."""
         ...
 
+    def executions(self, service: Any) -> Executions:
+        """The engine's executions, asked as `service`, the sensor's, may ask."""
+        ...
+
 
 class Bridge:
     """:param kind: `kipmi` or `bmc`; the latter also looks for overdue heals
@@ -57,6 +63,7 @@ class Bridge:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._kind = kind
+        self._service = service
         self._send: Callable[..., Any] = service.dispatch
         self._config = config
         self._logger = logger
@@ -68,8 +75,8 @@ class Bridge:
         self._lines: deque[dict[str, Any]] = deque()
         self._starts = 0
         self._started = self._next_start = self._heard = self._checked = 0.0
-        self._trouble = self._unreadable = ""
-        self._told_overdue: dict[str, float] = {}
+        self._trouble = self._unreadable = self._blind = ""
+        self._overdue = Telling()
 
     def poll(self) -> None:
         """One turn; lasts no longer than the datastore's answers."""
@@ -175,12 +182,24 @@ class Bridge:
             self._child.send({"acknowledged": keys})
         if self._kind != "bmc":
             return
-        late = {item.lock.incident: item for item in self._ledger.overdue(self._settings)}
-        self._told_overdue = {key: at for key, at in self._told_overdue.items() if key in late}
-        for key, item in late.items():
-            if now - self._told_overdue.get(key, 0.0) >= self._settings.repeat_seconds:
-                self._take(trigger("heal.overdue", item.payload(now)))
-                self._told_overdue[key] = now
+        late = [*self._ledger.overdue(self._settings), *self._lost()]
+        for item in self._overdue.due(late, self._settings.repeat_seconds, now):
+            self._take(trigger("heal.overdue", item.payload(now)))
+
+    def _lost(self) -> list[Overdue]:
+        """Where the engine cannot be asked, heals without a lock are not looked for; those with one are."""
+        if self._engine is None:
+            return []
+        try:
+            found = self._ledger.lost(self._engine.executions(self._service), self._settings)
+            self._blind = ""
+        except Exception as error:  # noqa: BLE001 (whatever the engine's own client raises)
+            why = error.sentence if isinstance(error, HealerError) else type(error).__name__
+            if why != self._blind:
+                self._blind = why
+                self._logger.warning("heals that died before they began cannot be looked for: %s", why)
+            return []
+        return found
 
     def _read_again(self) -> None:
         """Start the watch anew with a configuration that was changed; the last one may be of no use."""

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from bmc_healer.config.settings import WatchSettings
+from bmc_healer.executions import Executions
 from bmc_healer.state import keys
 from bmc_healer.state.heal_state import HealState
+from bmc_healer.state.lost import lost_heals
 from bmc_healer.state.store import Datastore, Document, Store
 
-from .overdue import Overdue, overdue
+from .overdue import Overdue, overdue, without_lock
 
 WATCHES = "bmc_healer:w:"  # documents of the watches: `w:kipmi:<name>:`, `w:bmc:<name>:`
 INCIDENT = "incident:"
@@ -73,8 +75,14 @@ class Ledger:
                 found.append(str(document["key"]))
         return found
 
+    def lost(self, executions: Executions, settings: WatchSettings) -> list[Overdue]:
+        """Heals without a lock in which nothing happens any more."""
+        locks, limit = self._state.fleet().locks, settings.overdue_seconds
+        found = lost_heals(executions, locks, self._state.host, self._clock(), limit)
+        return [without_lock(heal) for heal in found]
+
     def overdue(self, settings: WatchSettings) -> list[Overdue]:
-        """Heals without a sign of life."""
+        """Heals with a lock that give no sign of life."""
         locks = self._state.fleet().locks
         beats = {lock.host: self._state.host(lock.host).heartbeats for lock in locks}
         return overdue(locks, beats, settings.overdue_seconds, self._clock())

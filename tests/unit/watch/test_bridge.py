@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bmc_healer.errors import StateError
+from bmc_healer.executions import ExecutionInfo
 from bmc_healer.state.documents import Heartbeat
 from bmc_healer.state.heal_state import HealState
 from bmc_healer.watch.bridge import Bridge
@@ -360,6 +362,57 @@ def test_an_overdue_heal_is_told_by_the_bmc_sensor_alone_and_repeated(make, serv
         bmc.poll()
     told = [payload for trigger, payload in service.dispatched if trigger == "bmc_healer.heal.overdue"]
     assert [(p["host"], p["incident"], p["execution"]) for p in told] == [("db01", "db01-1", "e1")] * 2
+
+
+class Heals:
+    """The engine's executions: a heal whose runner was killed before it had a lock."""
+
+    def __init__(self, clock, fault=None):
+        self.run = ExecutionInfo("e2", "running", "bmc_healer.heal", host="db01", since=clock())
+        self.fault = fault
+
+    def busy(self, action):
+        if self.fault:
+            raise self.fault
+        return (self.run,) if action == self.run.action else ()
+
+    def children(self, execution):
+        return ()
+
+
+def lost_heal(clock, fault=None):
+    engine = Engine(lambda: CONFIG)
+    heals = Heals(clock, fault)
+    engine.executions = lambda service: heals
+    return engine, heals
+
+
+def test_a_heal_that_died_before_it_had_a_lock_is_told_as_well(make, service, clock):
+    engine, _ = lost_heal(clock)
+    bridge = make("bmc", engine=engine)
+    for _ in range(3):
+        clock.now += 50
+        bridge.poll()
+    told = [payload for trigger, payload in service.dispatched if trigger == "bmc_healer.heal.overdue"]
+    assert [(p["host"], p["key"], p["incident"]) for p in told] == [("db01", "e2", "")]
+
+
+def test_where_the_engine_cannot_be_asked_heals_with_a_lock_are_told_all_the_same(
+    make, service, clock, caplog
+):
+    lock_of(service, clock)
+    engine, heals = lost_heal(clock, StateError("the engine answers 403 Forbidden"))
+    bridge = make("bmc", engine=engine)
+    clock.now += 121
+    bridge.poll()
+    clock.now += 16
+    bridge.poll()
+    assert [p["incident"] for t, p in service.dispatched if t == "bmc_healer.heal.overdue"] == ["db01-1"]
+    assert caplog.text.count("cannot be looked for: the engine answers 403 Forbidden.") == 1
+    heals.fault = None
+    clock.now += 16
+    bridge.poll()
+    assert service.dispatched[-1][1]["key"] == "e2"
 
 
 def test_a_heartbeat_keeps_a_heal_from_being_overdue(make, service, clock):

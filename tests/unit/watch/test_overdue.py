@@ -1,5 +1,7 @@
+from bmc_healer.executions import ExecutionInfo
 from bmc_healer.state.documents import Heartbeat, Lock
-from bmc_healer.watch.overdue import overdue
+from bmc_healer.state.lost import LostHeal
+from bmc_healer.watch.overdue import Overdue, Telling, overdue, without_lock
 
 LOCK = Lock("id", "db01", "db01-1", "exec1", "10.1.0.5:623", (), "st2a:7", 1000.0)
 
@@ -17,3 +19,24 @@ def test_a_silent_heal_is_overdue_even_if_another_lives():
     (late,) = overdue([LOCK], {"db01": [beat(5000.0), beat(5100.0, "other")]}, 120.0, 5120.0)
     assert late.silent_seconds == 120.0
     assert late.payload(5120.0)["incident"] == "db01-1"
+
+
+def test_one_without_a_lock_is_told_by_its_execution():
+    run = ExecutionInfo("exec2", "running", "bmc_healer.heal", host="DB01", since=1000.0)
+    late = without_lock(LostHeal(run, "db01", 121.0))
+    told = late.payload(1121.0)
+    assert (told["host"], told["key"], told["incident"], told["execution"]) == ("db01", "exec2", "", "exec2")
+    assert told["taken_at"].endswith("16:40Z") and told["silent_seconds"] == 121.0
+
+
+def test_what_tidy_cannot_end_is_told_again_less_and_less_often():
+    telling, late = Telling(), [Overdue(LOCK, 121.0)]
+    told = [now for now in range(2400) if telling.due(late, 600.0, 5000.0 + now)]
+    assert told == [0, 60, 180, 420, 900, 1500, 2100]
+
+
+def test_one_that_dies_again_is_told_at_once():
+    telling, late = Telling(), [Overdue(LOCK, 121.0)]
+    assert telling.due(late, 600.0, 5000.0) == late
+    assert telling.due([], 600.0, 5001.0) == []
+    assert telling.due(late, 600.0, 5002.0) == late
