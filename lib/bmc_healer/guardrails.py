@@ -195,7 +195,7 @@ def _cooldown(case: _Case) -> Refusal | None:
     return Refusal(
         "cooldown_seconds",
         f"{seconds:.0f}",
-        f"{case.request.host} was healed at {utc(last)}, and rests",
+        f"The last heal of {case.request.host} was at {utc(last)}",
         "wait, or start bmc_healer.heal with force (web UI or command line)",
         last + seconds,
     )
