@@ -2,11 +2,12 @@
 PY := .venv/bin/python
 DRIVER ?= legacy
 
-.PHONY: help setup demo test lint types unit protocol pack guest clean
+.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm clean
 
 help:
 	@echo "make demo [DRIVER=legacy|stock]   a hung BMC heals itself, in a QEMU guest"
 	@echo "make test                         lint, types, unit, protocol, pack and guest tests"
+	@echo "make test-stackstorm              against the running StackStorm of ST2_API_URL (docs/stackstorm.md)"
 	@echo "make setup                        only install what these need"
 
 setup: .venv/.ok
@@ -30,6 +31,10 @@ types: setup
 
 unit protocol pack guest: setup
 	tools/test $@
+
+# Fails when ST2_API_URL is not set, or nobody answers there: tests/stackstorm/conftest.py.
+test-stackstorm: setup
+	.venv/bin/pytest tests/stackstorm
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
