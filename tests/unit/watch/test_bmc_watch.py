@@ -9,9 +9,10 @@ from functools import partial
 import pytest
 
 from bmc_healer.bmc.ping import sweep
-from bmc_healer.watch import bmc
+from bmc_healer.watch import bmc, payload
 from bmc_healer.watch.bmc import BmcWatch
 from bmc_healer.watch.confirm import Confirm
+from bmc_healer.watch.mass import Outage
 from lab import BmcSim
 
 from .collect import Said, config_of, run_until
