@@ -1,4 +1,4 @@
-"""packrunner and StackStorm come to the same: the scenarios of `equivalence/scenarios.yaml`, done to both."""
+"""packrunner and StackStorm come to the same: the scenarios of `equivalence/scenarios`, done to both."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def processes(executions: set[str]) -> dict[int, int]:
 def signal_action(execution: str, number: signal.Signals) -> bool:
     """Signal the action's own process (in StackStorm the wrapper), not its children; whether there is one."""
     family = processes({execution})
-    (*own,) = (pid for pid, parent in family.items() if parent not in family)
+    own = [pid for pid, parent in family.items() if parent not in family]
     for pid in own:
         os.kill(pid, number)
     return bool(own)

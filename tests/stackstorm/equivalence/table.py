@@ -1,4 +1,4 @@
-"""The table of scenarios: `scenarios.yaml` as checked data.
+"""The table of scenarios: `scenarios/*.yaml` as checked data.
 
 A scenario is a list of acts, done to each engine in turn. Orders, each with its end:
 
@@ -7,6 +7,8 @@ A scenario is a list of acts, done to each engine in turn. Orders, each with its
   `cancel` (the run), `kill` and `stop` (the task's process: SIGKILL, SIGSTOP) are such acts
 - `together: [ORDER, ...]`: started at once
 - `tidy: freed` or `told`: heal.overdue, as its sensor repeats it, until the lock is free or the outbox empty
+
+Whatever a row does not say (sentences, gates, keys of the datastore, ...) must only be the same in both.
 
 The world outside: `bmc: SWITCH` or `{SWITCH: VALUE}` of the lab, `endpoint: up` or `down` (chat's),
 `hang: CLIENTS` (the guest's BMC, with so many clients waiting).
@@ -21,7 +23,7 @@ from typing import Any, Literal
 
 import yaml
 
-FILE = Path(__file__).with_name("scenarios.yaml")
+FILES = Path(__file__).with_name("scenarios")
 
 ORDERS = {"heal": set(), "action": {"with"}, "chat": set(), "trigger": {"payload"}}
 WORLD = {"bmc", "endpoint", "hang", "tidy", "together"}
@@ -64,7 +66,8 @@ def scenarios(*hosts: str) -> list[Scenario]:
 
     :raises ValueError: an act is none
     """
-    table = [Scenario(**row) for row in yaml.safe_load(FILE.read_text())]
+    files = sorted(FILES.glob("*.yaml"))
+    table = [Scenario(**row) for file in files for row in yaml.safe_load(file.read_text())]
     for scenario in table:
         for act in scenario.do:
             _check(act, scenario.name)
