@@ -58,6 +58,14 @@ class Fleet:
         self.port = int(line)
         return self
 
+    @property
+    def requests(self) -> int:
+        """How many it has received so far."""
+        assert self._process and self._process.stdin and self._process.stdout  # noqa: S101 - within the context
+        self._process.stdin.write(b".")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

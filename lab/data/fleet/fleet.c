@@ -1,6 +1,7 @@
 /* A fleet of BMCs in one process: one UDP socket answers IPMI over LAN for every address of 127.0.0.0/8.
  *
- * fleet PORT [NAME=NUMBER ...]   a port of 0 is a free one; prints it, and ends with its stdin
+ * fleet PORT [NAME=NUMBER ...]   a port of 0 is a free one; prints it, for every byte of its stdin the number of requests
+ *                                so far, and ends with its stdin
  *   silent=N    every N-th address never answers (the last 24 bits of the address are its number)
  *   delay=US jitter=US   an answer comes so much later, plus a random part: so they overtake each other
  *   loss=PERMILLE        requests that get no answer
@@ -24,6 +25,7 @@
 
 enum { BATCH = 64, WAITING = 1 << 18 };
 static uint64_t silent, delay, jitter, loss, twice, stranger, broken, seed = 1;
+static unsigned long received;
 
 /* Answers wait in a heap, the next to leave first. */
 struct datagram {
@@ -113,6 +115,7 @@ static void receive(int sock) {
         got[i].msg_hdr = (struct msghdr){&who[i], sizeof who[i], &parts[i], 1, about[i], sizeof about[i], 0};
     }
     int count = recvmmsg(sock, got, BATCH, MSG_DONTWAIT, NULL);
+    if (count > 0) received += count;
     for (int i = 0; i < count; i++) {
         struct cmsghdr *head = CMSG_FIRSTHDR(&got[i].msg_hdr); /* the one that was asked for: IP_PKTINFO */
         if (head) respond(in[i], got[i].msg_len, who[i], ((struct in_pktinfo *)CMSG_DATA(head))->ipi_addr);
@@ -140,12 +143,16 @@ int main(int count, char **words) {
     printf("%d\n", ntohs(here.sin_port));
     fflush(stdout);
     struct pollfd watched[] = {{sock, POLLIN, 0}, {0, POLLIN, 0}};
-    while (!watched[1].revents) {
+    for (char byte;;) {
         int64_t wait = waiting ? (int64_t)(heap[0]->due - now()) : 1000000;
         struct timespec limit = {wait > 0 ? wait / 1000000 : 0, wait > 0 ? wait % 1000000 * 1000 : 0};
         ppoll(watched, 2, &limit, NULL);
         receive(sock);
         flush(sock);
+        if (!watched[1].revents) continue;
+        if (read(0, &byte, 1) != 1) break;
+        printf("%lu\n", received);
+        fflush(stdout);
     }
     return 0;
 }

@@ -73,7 +73,7 @@ class HostIndex:
         try:
             if path is None or path.stat().st_uid != os.geteuid():
                 return None
-            connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
+            connection = _connect(path)
         except (OSError, sqlite3.Error):
             return None
         try:
@@ -95,14 +95,14 @@ class HostIndex:
                 handle, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)  # mode 0600
                 os.close(handle)
                 try:
-                    with contextlib.closing(sqlite3.connect(name)) as connection:
+                    with contextlib.closing(_connect(name)) as connection:
                         _fill(connection, source, context, rows, now)
                     Path(name).replace(path)
                 except BaseException:
                     Path(name).unlink(missing_ok=True)
                     raise
-                return cls(sqlite3.connect(path, timeout=5.0, check_same_thread=False))
-        connection = sqlite3.connect(":memory:", check_same_thread=False)
+                return cls(_connect(path))
+        connection = _connect(":memory:")
         _fill(connection, source, context, rows, now)
         return cls(connection)
 
@@ -155,6 +155,12 @@ class HostIndex:
     def close(self) -> None:
         """Give the file back."""
         self._db.close()
+
+
+def _connect(path: Path | str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
+    connection.execute("PRAGMA cache_size = -128")  # KiB, instead of 2 MiB: the kernel has the file anyway
+    return connection
 
 
 @contextlib.contextmanager

@@ -96,15 +96,15 @@ class BmcWatch:
         found = await asyncio.to_thread(sweep, set(peers.values()))
         for name in self._patients.keys() - peers.keys():
             del self._patients[name]
+        now = self._clock()
         for name, peer in peers.items():
-            self._take(name, peer, peer in found.alive)
+            self._take(name, peer, peer in found.alive, now)
         self._remember_answered()
         self._assess_mass()
         await self._confirm_suspects(hosts, peers)
 
-    def _take(self, name: str, peer: Peer, alive: bool) -> None:
+    def _take(self, name: str, peer: Peer, alive: bool, now: float) -> None:
         before = self._patients.get(name) or self._known(name)
-        now = self._clock()
         after, event = swept(before, alive, self._config.watch, now)
         self._patients[name] = after
         if event is Event.REPEAT and after.incident is not None:
