@@ -176,7 +176,7 @@ def lost():
 
 def test_a_heal_that_died_before_it_had_a_lock_is_cancelled_and_told(lost, chat):
     ended = tidy(lost, {"host": "db01"})
-    assert "1 of its heals had died without a lock and are ended." in ended["sentence"] and ended["freed"]
+    assert (ended["sentence"], ended["freed"]) == ("db01: Died without a lock, and ended now: 1.", True)
     assert lost.executions.cancelled == ["e1"]
     ((title, text),) = chat.heard
     assert title == "db01: BMC not touched"

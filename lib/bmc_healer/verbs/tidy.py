@@ -37,11 +37,12 @@ def tidy(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     host, known = _host(rt, name, needed=bool(lost))
     for heal in lost:
         _end_lost(rt, host, heal)
-    found = f"{len(lost)} of its heals had died without a lock and are ended. " if lost else ""
+    found = f"Died without a lock, and ended now: {len(lost)}. " if lost else ""
     lock = rt.state.fleet().holder(host.name, None)
     if lock is None:
         telling.flush(rt)
-        return _said(host, found or "No heal holds this host: there is nothing to tidy.", freed=True)
+        nothing = "No heal holds this host: there is nothing to tidy."
+        return _said(host, found.strip() or nothing, freed=True)
     if not clock_fits:
         return _said(
             host, "This machine's clock is not the engine's: nobody's heartbeat is judged.", freed=False
