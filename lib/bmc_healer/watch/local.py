@@ -35,8 +35,8 @@ class LocalProbe:
     """Reads this host. `proc` and `sys` are roots for tests.
 
     Opening the files of all processes is what a look costs. So pids with an uninteresting name are
-    remembered: those whose name was read once, and the trusted ones by the poll at which each is read again,
-    a share of them at every poll.
+    remembered: those whose name was read once, and the trusted ones, of which `_turns` are read again at
+    every poll.
     """
 
     proc: Path = Path("/proc")
@@ -44,7 +44,8 @@ class LocalProbe:
     hz: int = field(default_factory=lambda: os.sysconf("SC_CLK_TCK"))
     _poll: int = 0
     _once: set[str] = field(default_factory=set)
-    _trusted: list[set[str]] = field(default_factory=lambda: [set() for _ in range(TRUSTED_POLLS)])
+    _trusted: set[str] = field(default_factory=set)
+    _turns: list[set[str]] = field(default_factory=lambda: [set() for _ in range(TRUSTED_POLLS)])
 
     def sample(self) -> Sample:
         """One look.
@@ -86,12 +87,15 @@ class LocalProbe:
         """Process ids and names of kipmi threads and IPMI clients, oldest id first."""
         found: list[tuple[str, str]] = []
         present = set(os.listdir(self.proc))  # noqa: PTH208 (Path objects for 5000 pids cost more than the poll)
-        due = self._poll % TRUSTED_POLLS
-        before = self._trusted[due] | self._once
-        self._trusted[due], self._once = set(), set()
-        for known in self._trusted:
-            known &= present  # a pid that comes back is another process
-        for pid in present.difference(*self._trusted):
+        due = self._turns[self._poll % TRUSTED_POLLS]
+        before = due | self._once
+        self._trusted -= due
+        due.clear()
+        self._once.clear()
+        for pid in self._trusted - present:  # one that comes back is another process
+            self._trusted.remove(pid)
+            self._turns[int(pid) % TRUSTED_POLLS].remove(pid)
+        for pid in present - self._trusted:
             if not pid.isdigit():
                 continue
             try:
@@ -101,7 +105,8 @@ class LocalProbe:
             if KIPMI.match(name) or _one_shot(name):
                 found.append((pid, name))
             elif pid in before:
-                self._trusted[int(pid) % TRUSTED_POLLS].add(pid)
+                self._trusted.add(pid)
+                self._turns[int(pid) % TRUSTED_POLLS].add(pid)
             else:
                 self._once.add(pid)
         return sorted(found, key=lambda each: int(each[0]))
