@@ -17,10 +17,10 @@ def test_a_hung_bmc_is_healed(product, lab, chat):
     assert chat.titles == ["labhost: healing the BMC", "labhost: BMC healed"], chat.heard
 
 
-def test_a_healthy_bmc_is_left_alone(product, sim):
+def test_a_host_that_cannot_be_looked_at_is_left_alone(product, sim):
     product.bmc_alone(sim)
     output = product.api.output(product.api.run(f"{PACK}.heal", host=HOST))
-    assert output["outcome"] == "not_needed", output
+    assert output["outcome"] == "refused", output
     assert sim.bmc.status().resets == 0
 
 

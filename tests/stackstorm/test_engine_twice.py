@@ -11,16 +11,18 @@ from tests.stackstorm.api import until
 from tests.stackstorm.product import HOST, PACK
 
 AT_ONCE = 3
-HEAL = f"{PACK}.heal"
+HEALS = (f"{PACK}.heal", f"{PACK}.heal_request")  # people start the one, rules the other
 POLICY = f"{PACK}.one_begin_heal_per_host"
 HEAL_SECONDS = 300.0
 
 
 @pytest.fixture
 def heals(api):
-    """The heals that were started since, the newest first."""
-    before = {run["id"] for run in api.executions(HEAL)}
-    return lambda: [run["id"] for run in api.executions(HEAL) if run["id"] not in before]
+    """The heals that were started since."""
+    before = {run["id"] for action in HEALS for run in api.executions(action)}
+    return lambda: [
+        run["id"] for action in HEALS for run in api.executions(action) if run["id"] not in before
+    ]
 
 
 @pytest.fixture
