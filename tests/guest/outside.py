@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
+QUIET_SECONDS = 60.0
+RELIEVED = 10.0  # percent of a core
 IDLE = 5.0  # percent of a core; endless honest polling alone takes 8 % and more
 MARKED = "grep -l BMC_HEALER_MARK /proc/[0-9]*/environ 2>/dev/null"
 THROTTLE = "cat /sys/module/ipmi_si/parameters/kipmid_max_busy_us"
@@ -23,9 +27,16 @@ def assert_well(lab, *, resets):
     """IPMI works, kipmi is idle, nothing of the heal is left, and the BMC counted exactly so many resets."""
     assert lab.bmc.status().resets == resets
     assert answers(lab)
-    assert lab.scenes.kipmi_cpu() < IDLE
+    assert_quiet(lab, IDLE)
     assert lab.guest(THROTTLE).out.strip() in ("", "0")
     assert_left_clean(lab)
+
+
+def assert_quiet(lab, percent=RELIEVED):
+    """kipmi takes less; on a busy machine one look may show more, since the guest's clock runs on meanwhile."""
+    end = time.monotonic() + QUIET_SECONDS
+    while (seen := lab.scenes.kipmi_cpu()) >= percent:
+        assert time.monotonic() < end, f"kipmi takes {seen} %"
 
 
 def assert_left_clean(lab):
