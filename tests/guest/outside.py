@@ -33,7 +33,7 @@ def assert_well(lab, *, resets):
 
 
 def assert_quiet(lab, percent=RELIEVED):
-    """kipmi takes less; on a busy machine one look may show more, since the guest's clock runs on meanwhile."""
+    """kipmi takes less; one look on a busy machine may show more, since the guest's clock runs on."""
     end = time.monotonic() + QUIET_SECONDS
     while (seen := lab.scenes.kipmi_cpu()) >= percent:
         assert time.monotonic() < end, f"kipmi takes {seen} %"
