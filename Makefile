@@ -2,12 +2,13 @@
 PY := .venv/bin/python
 DRIVER ?= legacy
 
-.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm clean
+.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm bench clean
 
 help:
 	@echo "make demo [DRIVER=legacy|stock]   a hung BMC heals itself, in a QEMU guest"
 	@echo "make test                         lint, types, unit, protocol, pack and guest tests"
 	@echo "make test-stackstorm              against the running StackStorm of ST2_API_URL (docs/stackstorm.md)"
+	@echo "make bench                        what watching costs, beside ipmitool, FreeIPMI, psutil, ssh: docs/bench.md"
 	@echo "make setup                        only install what these need"
 
 setup: .venv/.ok
@@ -27,7 +28,7 @@ lint: setup
 	.venv/bin/ruff format --check .
 
 types: setup
-	.venv/bin/mypy lib packrunner cli/bmc_healer_cli lab demo
+	.venv/bin/mypy lib packrunner cli/bmc_healer_cli lab demo bench
 
 unit protocol pack guest: setup
 	tools/test $@
@@ -35,6 +36,15 @@ unit protocol pack guest: setup
 # Fails when ST2_API_URL is not set, or nobody answers there: tests/stackstorm/conftest.py.
 test-stackstorm: setup
 	.venv/bin/pytest tests/stackstorm
+
+# Five minutes; best on a machine that has nothing else to do.
+bench: setup .venv/.bench
+	.venv/bin/pytest -q bench --benchmark-max-time=0.5 --benchmark-columns=min,median,ops --benchmark-sort=name
+	@$(PY) -m bench
+
+.venv/.bench: pyproject.toml .venv/.ok
+	.venv/bin/pip install -q --disable-pip-version-check -e '.[bench]'
+	touch $@
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

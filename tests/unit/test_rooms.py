@@ -31,6 +31,10 @@ ROOMS = {
     ),
     "cli": (ROOT / "cli", {"bmc_healer", "packrunner", "bmc_healer_cli", "typer", "rich"}),
     "lab": (ROOT / "lab", {"lab"}),
+    "bench": (
+        ROOT / "bench",
+        {"bench", "lab", "bmc_healer", "psutil", "pyghmi", "paramiko", "pytest"},
+    ),
 }
 HEAVY = {"pyghmi", "asyncssh", "apprise", "requests", "jsonschema"}
 ALLOWED_CPU_SECONDS = 0.25

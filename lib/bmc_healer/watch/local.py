@@ -27,6 +27,7 @@ DETAILED = 64  # clients that are looked at more closely; a pile is known by its
 # A name that was read twice is trusted for up to so many polls. Between fork and exec a process has its
 # parent's name, a pid comes back, a program renames itself; what matters here lives for minutes.
 TRUSTED_POLLS = 16
+MANY = 2000  # trusted names; where there are more they are trusted twice as long
 _MOST = 65536  # bytes that are read of one file: a long command line is known by its beginning
 
 
@@ -35,24 +36,23 @@ class LocalProbe:
     """Reads this host. `proc` and `sys` are roots for tests.
 
     Opening the files of all processes is what a look costs. So pids with an uninteresting name are
-    remembered: those whose name was read once, and the trusted ones, of which `_turns` are read again at
-    every poll.
+    remembered: those whose name was read once, and the trusted ones. These are dealt out to `_turns`, and one
+    or two of those are read again at every poll.
     """
 
     proc: Path = Path("/proc")
     sys: Path = Path("/sys")
     hz: int = field(default_factory=lambda: os.sysconf("SC_CLK_TCK"))
-    _poll: int = 0
     _once: set[str] = field(default_factory=set)
     _trusted: set[str] = field(default_factory=set)
-    _turns: list[set[str]] = field(default_factory=lambda: [set() for _ in range(TRUSTED_POLLS)])
+    _turn: int = 0
+    _turns: list[set[str]] = field(default_factory=lambda: [set() for _ in range(2 * TRUSTED_POLLS)])
 
     def sample(self) -> Sample:
         """One look.
 
         :raises HostAccessError: /proc is not what Linux shows
         """
-        self._poll += 1
         kipmi: list[Thread] = []
         clients: list[ClientProcess] = []
         count = 0
@@ -87,14 +87,15 @@ class LocalProbe:
         """Process ids and names of kipmi threads and IPMI clients, oldest id first."""
         found: list[tuple[str, str]] = []
         present = set(os.listdir(self.proc))  # noqa: PTH208 (Path objects for 5000 pids cost more than the poll)
-        due = self._turns[self._poll % TRUSTED_POLLS]
-        before = due | self._once
-        self._trusted -= due
-        due.clear()
-        self._once.clear()
+        before, self._once = self._once, set()
+        for _ in range(1 if len(self._trusted) > MANY else 2):
+            self._turn = (self._turn + 1) % len(self._turns)
+            before |= self._turns[self._turn]
+            self._trusted -= self._turns[self._turn]
+            self._turns[self._turn].clear()
         for pid in self._trusted - present:  # one that comes back is another process
             self._trusted.remove(pid)
-            self._turns[int(pid) % TRUSTED_POLLS].remove(pid)
+            self._turns[int(pid) % len(self._turns)].remove(pid)
         for pid in present - self._trusted:
             if not pid.isdigit():
                 continue
@@ -106,7 +107,7 @@ class LocalProbe:
                 found.append((pid, name))
             elif pid in before:
                 self._trusted.add(pid)
-                self._turns[int(pid) % TRUSTED_POLLS].add(pid)
+                self._turns[int(pid) % len(self._turns)].add(pid)
             else:
                 self._once.add(pid)
         return sorted(found, key=lambda each: int(each[0]))

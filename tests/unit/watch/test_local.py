@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from bmc_healer.errors import HostAccessError
+from bmc_healer.watch import local
 from bmc_healer.watch.local import TRUSTED_POLLS, LocalProbe
 
 from .fake_proc import FakeProc
@@ -49,7 +50,12 @@ def test_a_pid_that_was_away_is_another_process(fake, probe):
     assert pids(probe) == [900]
 
 
-def test_a_known_name_is_read_again_once_in_a_while_and_never_all_at_once(fake, probe, monkeypatch):
+@pytest.mark.parametrize(("many", "at_once"), [(2000, 2), (10, 1)])
+def test_a_known_name_is_read_again_once_in_a_while_and_never_all_at_once(
+    fake, probe, monkeypatch, many, at_once
+):
+    monkeypatch.setattr(local, "MANY", many)
+    polls = 2 * TRUSTED_POLLS // at_once
     processes = range(1000, 1000 + 2 * TRUSTED_POLLS)
     for pid in processes:
         fake.process(pid, "sh")
@@ -57,11 +63,11 @@ def test_a_known_name_is_read_again_once_in_a_while_and_never_all_at_once(fake, 
     read = LocalProbe._read
     monkeypatch.setattr(LocalProbe, "_read", lambda self, name: opened.append(name) or read(self, name))
     counts = []
-    for _ in range(2 + TRUSTED_POLLS):
+    for _ in range(2 + polls):
         before = len(opened)
         probe.sample()
         counts.append(sum(name.endswith("/comm") for name in opened[before:]))
-    assert counts == [len(processes)] * 2 + [2] * TRUSTED_POLLS
+    assert counts == [len(processes)] * 2 + [at_once] * polls
     assert {opened.count(f"{pid}/comm") for pid in processes} == {3}
 
 
