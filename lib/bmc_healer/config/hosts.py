@@ -56,7 +56,7 @@ def _labels(**labels: str) -> dict[str, str]:
 
 
 def forget_shared() -> None:
-    """After a file was read: what is kept lies scattered among what was read, and holds its memory."""
+    """What hosts made from now on share is made anew."""
     _ssh.cache_clear()
     _labels.cache_clear()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import hashlib
 import json
 import random
@@ -122,6 +123,8 @@ class Inventory:
             try:
                 rows = self._rows(inventory_file.read(source), source)
                 self._use(HostIndex.build(path, now or (0, 0, 0), self._context, rows, self._clock()), None)
+                del rows
+                _give_back_memory()
             except ConfigError as error:
                 if last is None:
                     raise
@@ -147,12 +150,17 @@ class Inventory:
             host = hosts.settings(key, merged)
             checks.add(key, host, f"{source}: {key}")
             rows.append((host.name, json.dumps(merged), host.label_keys))
-        hosts.forget_shared()
         return rows
 
     def _near(self, name: str) -> str:
         near = difflib.get_close_matches(name, [host.name for host in self.hosts()], n=3)
         return f"; near it: {', '.join(near)}" if near else ""
+
+
+def _give_back_memory() -> None:
+    """What is still held lies scattered among what was read and keeps its memory, and a watch lives long."""
+    hosts.forget_shared()
+    gc.collect()  # empties the interpreter's lists of free objects, too
 
 
 def _context(config: Config) -> str:
