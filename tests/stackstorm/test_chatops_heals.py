@@ -34,11 +34,6 @@ def hung(product, sim, chat):
     return product
 
 
-def at_work(api, execution, task):
-    """Wait until a heal has come to a task."""
-    until(lambda: task in api.tasks(execution), HEAL_SECONDS, f"the task {task}")
-
-
 def reset(bot, seconds=HEAL_SECONDS):
     return bot.talk(f"bmc reset host {HOST}", seconds)
 
@@ -92,8 +87,8 @@ def test_who_waits_asks_how_far_it_is_and_cancels(hung, bot, chat, sim):
     hung.config["ladder"]["back_wait"] = 500
     hung.configure()
     execution = bot.order(f"bmc reset {HOST}")
-    at_work(hung.api, execution, "gate_out_of_band_reset")
-    now = rf"since {UTC} \({INCIDENT}\), now: gate out of band reset"
+    sim.bmc.wait(lambda now: now.dark, seconds=HEAL_SECONDS, what="the reset")  # the rung waits for its end
+    now = rf"since {UTC} \({INCIDENT}\), now: reset out of band"
     assert matches(bot.talk("bmc status"), f"1 host, mode auto. Healing now: {HOST} {now}.")
     assert matches(
         reset(bot),
@@ -146,7 +141,9 @@ def test_a_heal_that_dies_before_it_begins(hung, bot, sim):
 def test_a_look_that_was_killed(hung, bot):
     execution = bot.order(f"bmc diagnose {HOST}")
     kill(hung.api, execution, "")
-    assert bot.says(execution) == f"The look broke off; nothing was changed (failed, execution {execution})."
+    # StackStorm cannot tell a killed action from one that took too long.
+    why = rf"\((failed|timeout), execution {execution}\)"
+    assert matches(bot.says(execution), rf"The look broke off; nothing was changed {why}.")
 
 
 def test_what_is_only_observed_is_proposed(hung, bot, sim):
