@@ -16,10 +16,7 @@ TITLES = {
     "not_needed": "{host}: no heal needed",
 }
 
-RELIEVED = (
-    "The driver is unloaded or throttled: IPMI on the host does not work until the BMC is back. Check the "
-    "BMC's power and network; when it answers again, the host is brought back by itself."
-)
+RELIEVED = "Check the BMC's power and network; when it answers again, the host is brought back by itself."
 REPAIR = (
     "What is left is repair, while no firmware update runs: power-drain the board (pull both power cords), "
     "then update BMC and BIOS firmware, then replace the board."

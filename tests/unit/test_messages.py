@@ -158,7 +158,7 @@ def test_in_observe_no_command_is_printed_that_would_not_work():
 def test_who_takes_over_hears_firmware_and_what_to_do():
     for outcome, words in {
         "escalated": "A person takes over",
-        "relieved": "is unloaded or throttled",
+        "relieved": "is brought back by itself",
     }.items():
         _, body = messages.ended(incident(outcome))
         assert words in body
