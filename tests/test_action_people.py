@@ -157,6 +157,20 @@ class NotifyTestCase(Configured, BaseActionTestCase):
         self.assertEqual((waiting["title"], waiting["attempts"]), ("bmc_healer", 1))
         self.assertNotIn(TOKEN, json.dumps(waiting))
 
+    def test_what_waits_is_told_when_its_time_has_come(self):
+        self.run_action(occasion="text", text="The rack is repaired.")
+        with Loopback("http") as server:
+            self.chat(server.port)
+            early = self.run_action(occasion="waiting")[1]["sentence"]
+            self.assertEqual(early, "Messages that had waited: 0 told, 1 still waiting.")
+            (waiting,) = self.outbox()
+            key = f"bmc_healer:o:{waiting['id']}:"
+            self.action_service.set_value(key, json.dumps(waiting | {"next_try": 0}), local=False)
+            ok, result = self.run_action(occasion="waiting")
+            self.assertEqual((ok, result["delivered"], result["waiting"]), (True, 1, 0), result)
+            self.assertEqual(json.loads(server.line())["said"]["message"], "The rack is repaired.")
+        self.assertEqual(self.outbox(), [])
+
     def test_a_key_that_is_not_set_is_said(self):
         ok, result = self.run_action(occasion="text", text="The rack is repaired.")
         self.assertEqual((ok, result["delivered"]), (True, 0))

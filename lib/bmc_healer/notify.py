@@ -1,7 +1,8 @@
 """Telling chat, through Apprise: never in the way of healing, never mute, no token in a text (SAFETY 10, 11).
 
 A message is written to the outbox before the first attempt and deleted once every target has heard it;
-whoever ends a heal, tidies or polls calls `flush`. An endpoint that hangs costs `limit` seconds, not a heal.
+whoever ends a heal or tidies calls `flush`, and bmc_sensor asks for it when nobody does. An endpoint that
+hangs costs `limit` seconds, not a heal.
 """
 
 from __future__ import annotations

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bmc_healer import messages, notify
 from bmc_healer.config.secrets import read_notify_urls
 from bmc_healer.errors import HealerError, StateError
 from bmc_healer.verbs.runtime import Runtime
+
+NO_CHAT = "No chat is configured (notify)."
 
 
 def tell(rt: Runtime, title: str, body: str) -> dict[str, Any]:
@@ -16,13 +19,13 @@ def tell(rt: Runtime, title: str, body: str) -> dict[str, Any]:
     :returns: {"delivered", "waiting", "sentence"}: waiting messages are in the outbox and tried again
     """
     if not rt.config.notify:
-        return {"delivered": 0, "waiting": 0, "sentence": "No chat is configured (notify)."}
-    try:
-        read = read_notify_urls(rt.config, rt.datastore)
-    except HealerError as error:
-        rt.logger.warning("chat was not told: %s", error.sentence)
-        notify.keep(rt.state, title, body, error.sentence, clock=rt.clock)
-        return {"delivered": 0, "waiting": 1, "sentence": error.sentence}
+        return {"delivered": 0, "waiting": 0, "sentence": NO_CHAT}
+    read = read_notify_urls(rt.config, rt.datastore)
+    if not read.urls:
+        why = " ".join(read.problems)
+        rt.logger.warning("chat was not told: %s", why)
+        notify.keep(rt.state, title, body, why, clock=rt.clock)
+        return {"delivered": 0, "waiting": 1, "sentence": f"Chat was not told: {why}"}
     deliveries = notify.tell(rt.state, read.urls, title, body, clock=rt.clock)
     failed = [f"{delivery.target}: {delivery.error}" for delivery in deliveries if not delivery.ok]
     problems = [*read.problems, *failed]
@@ -31,7 +34,7 @@ def tell(rt: Runtime, title: str, body: str) -> dict[str, Any]:
         "delivered": told,
         "waiting": len(failed),
         "sentence": f"Chat was told ({told} of {len(rt.config.notify)})." if told else "Chat was not told.",
-        **({"problems": problems} if problems else {}),
+        **_problems(problems),
     }
 
 
@@ -48,11 +51,25 @@ def tell_end(rt: Runtime, incident: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def flush(rt: Runtime) -> None:
-    """Try again what waits in the outbox."""
+def flush(rt: Runtime) -> dict[str, Any]:
+    """Try again what waits in the outbox; never raises.
+
+    :returns: as `tell`; "delivered" counts messages here, not targets
+    """
     if not rt.config.notify:
-        return
+        return {"delivered": 0, "waiting": 0, "sentence": NO_CHAT}
     try:
-        notify.flush(rt.state, read_notify_urls(rt.config, rt.datastore).urls, clock=rt.clock)
+        before = len(rt.state.outbox.pending())
+        read = read_notify_urls(rt.config, rt.datastore)
+        notify.flush(rt.state, read.urls, clock=rt.clock)
+        left = len(rt.state.outbox.pending())
     except HealerError as error:
         rt.logger.warning("the outbox was not tried: %s", error.sentence)
+        return {"delivered": 0, "waiting": 0, "sentence": f"The outbox was not tried: {error.sentence}"}
+    told = max(0, before - left)
+    sentence = f"Messages that had waited: {told} told, {left} still waiting."
+    return {"delivered": told, "waiting": left, "sentence": sentence, **_problems(read.problems)}
+
+
+def _problems(problems: Sequence[str]) -> dict[str, Any]:
+    return {"problems": list(problems)} if problems else {}

@@ -53,12 +53,12 @@ def test_slowness_is_not_darkness():
 
 
 def test_a_stall_is_taken_back():
-    stall = Gap(2.0, later=True)
+    stall = Gap(4.0, later=True)  # long enough to be noticed on a busy machine
     with MisbehavingBmc(stall) as bmc, LanWatch(HERE, bmc.port) as watch:
         assert watch.wait_back(2)
         stall.begin()
-        assert watch.wait_dark(3)
-        assert watch.wait_back(3)
+        assert watch.wait_dark(4)
+        assert watch.wait_back(6)
         deadline = time.monotonic() + 2  # the late answers come in any order
         while watch.dark_periods and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -9,6 +9,7 @@ import pytest
 
 from bmc_healer.bmc.ping import sweep
 from bmc_healer.errors import HealerError
+from bmc_healer.state.outbox import Message
 from bmc_healer.verbs import begin_heal as begin_heal_module
 from bmc_healer.verbs import people
 from bmc_healer.verbs.begin_heal import begin_heal
@@ -42,6 +43,13 @@ def test_a_pause_of_others_is_not_told(target):
     rt = runtime()
     rt.state.pause(target, by="jane", reason="switch work")
     assert status(rt, {"host": "db01"})["paused"] is None
+
+
+def test_the_status_says_that_chat_has_not_heard_all():
+    rt = runtime()
+    assert "Chat" not in status(rt, {})["sentence"]
+    rt.state.outbox.put(Message("m1", "a title", "a text", NOW))
+    assert "Chat has not heard 1 message yet." in status(rt, {})["sentence"]
 
 
 @pytest.fixture

@@ -23,7 +23,12 @@ LISTED = 300  # hosts that a result lists: StackStorm's web UI shows results up 
 
 
 def notify(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell chat about a heal (`start`, `end`), a refusal, a mass outage, or a text that a person wrote."""
+    """Tell chat about a heal (`start`, `end`), a refusal, a mass outage, or a text that a person wrote.
+
+    `waiting` tells nothing new, only what chat could not be told before.
+    """
+    if parameters.get("occasion") == "waiting":
+        return telling.flush(rt)
     incident = rt.state.incident(str(parameters["incident"])) if parameters.get("incident") else None
     title, body = _message(rt, parameters, incident)
     with _alive(rt, parameters):
@@ -85,6 +90,8 @@ def status(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
         lines.append(f"Mass outage: {', '.join(outage.label for outage in fleet.mass_outages)}.")
     if fleet.stopped:
         lines.append(f"Stopped credentials: {', '.join(stop.name for stop in fleet.stopped)}.")
+    if untold := len(rt.state.outbox.pending()):
+        lines.append(f"Chat has not heard {untold} {'message' if untold == 1 else 'messages'} yet.")
     incidents = [_brief(incident) for incident in rt.state.incidents(limit=10)]
     if ended := [_outcome(told) for told in incidents if told["outcome"] != "running"]:
         lines.append(f"Latest: {', '.join(ended[:LATEST])}.")

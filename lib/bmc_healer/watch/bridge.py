@@ -47,7 +47,7 @@ class Engine(Protocol):
 
 
 class Bridge:
-    """:param kind: `kipmi` or `bmc`; the latter also looks for overdue heals
+    """:param kind: `kipmi` or `bmc`; the latter also looks for overdue heals and for messages that wait
     :param service: the sensor's service: a datastore, and the first `dispatch`
     :param engine: None where all this is done for us (packrunner)
     """
@@ -76,7 +76,7 @@ class Bridge:
         self._starts = 0
         self._started = self._next_start = self._heard = self._checked = 0.0
         self._trouble = self._unreadable = self._blind = ""
-        self._overdue = Telling()
+        self._overdue, self._untold = Telling(), Telling()
 
     def poll(self) -> None:
         """One turn; lasts no longer than the datastore's answers."""
@@ -185,6 +185,8 @@ class Bridge:
         late = [*self._ledger.overdue(self._settings), *self._lost()]
         for item in self._overdue.due(late, self._settings.repeat_seconds, now):
             self._take(trigger("heal.overdue", item.payload(now)))
+        for untold in self._untold.due(self._ledger.untold(), self._settings.repeat_seconds, now):
+            self._take(trigger("chat.waiting", untold.payload(now)))
 
     def _lost(self) -> list[Overdue]:
         """Where the engine cannot be asked, heals without a lock are not looked for; those with one are."""

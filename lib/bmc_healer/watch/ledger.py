@@ -14,6 +14,7 @@ from bmc_healer.state.lost import lost_heals
 from bmc_healer.state.store import Datastore, Document, Store
 
 from .overdue import Overdue, overdue, without_lock
+from .untold import Untold, untold
 
 WATCHES = "bmc_healer:w:"  # documents of the watches: `w:kipmi:<name>:`, `w:bmc:<name>:`
 INCIDENT = "incident:"
@@ -86,6 +87,10 @@ class Ledger:
         locks = self._state.fleet().locks
         beats = {lock.host: self._state.host(lock.host).heartbeats for lock in locks}
         return overdue(locks, beats, settings.overdue_seconds, self._clock())
+
+    def untold(self) -> list[Untold]:
+        """What chat has not heard and nobody tries."""
+        return untold(self._state.outbox.pending(), self._clock())
 
     def _keep(self, name: str, document: Document | None) -> None:
         if document is None:

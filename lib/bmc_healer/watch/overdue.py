@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from bmc_healer.state.documents import Heartbeat, Lock
 from bmc_healer.state.lost import LostHeal
@@ -66,13 +66,25 @@ def without_lock(heal: LostHeal) -> Overdue:
     return Overdue(lock, heal.silent_seconds)
 
 
+class Kept(Protocol):
+    """What is told under a key for as long as it lasts."""
+
+    @property
+    def key(self) -> str:
+        """One per thing."""
+        ...
+
+
+Item = TypeVar("Item", bound=Kept)
+
+
 class Telling:
-    """Which overdue heals are to be told now."""
+    """Which overdue heals, or other things that last, are to be told now."""
 
     def __init__(self) -> None:
         self._told: dict[str, tuple[float, float]] = {}  # key: when to tell it again, and how long after that
 
-    def due(self, late: Iterable[Overdue], repeat_seconds: float, now: float) -> list[Overdue]:
+    def due(self, late: Iterable[Item], repeat_seconds: float, now: float) -> list[Item]:
         """Those of `late` whose time has come; the others are forgotten once they are late no more."""
         found = {item.key: item for item in late}
         self._told = {key: told for key, told in self._told.items() if key in found}

@@ -13,6 +13,7 @@ from bmc_healer.errors import StateError
 from bmc_healer.executions import ExecutionInfo
 from bmc_healer.state.documents import Heartbeat
 from bmc_healer.state.heal_state import HealState
+from bmc_healer.state.outbox import Message
 from bmc_healer.watch.bridge import Bridge
 from bmc_healer.watch.child import ChildLost, WatchChild
 from tests.unit.state.fake_datastore import SensorService
@@ -413,6 +414,29 @@ def test_where_the_engine_cannot_be_asked_heals_with_a_lock_are_told_all_the_sam
     clock.now += 16
     bridge.poll()
     assert service.dispatched[-1][1]["key"] == "e2"
+
+
+def test_messages_that_nobody_tries_are_told_of_until_they_are_gone(make, service, clock):
+    state = HealState(service, clock=clock)
+    message = Message("m1", "a title", "a text", clock(), next_try=clock() + 30)
+    state.outbox.put(message)
+    bmc, kipmi = make("bmc"), make("kipmi")
+
+    def told(*waits):
+        for seconds in waits:
+            clock.now += seconds
+            kipmi.poll()
+            bmc.poll()
+        found = [p for t, p in service.dispatched if t == "bmc_healer.chat.waiting"]
+        service.dispatched.clear()
+        return [payload["waiting"] for payload in found]
+
+    assert told(0, 20) == []
+    assert told(30) == [1]
+    assert told(16, 16) == []
+    assert told(30) == [1], "a runner may be down: it is told again"
+    state.outbox.delivered("m1")
+    assert told(300) == []
 
 
 def test_a_heartbeat_keeps_a_heal_from_being_overdue(make, service, clock):

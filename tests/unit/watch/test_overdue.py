@@ -1,7 +1,9 @@
 from bmc_healer.executions import ExecutionInfo
 from bmc_healer.state.documents import Heartbeat, Lock
 from bmc_healer.state.lost import LostHeal
+from bmc_healer.state.outbox import Message
 from bmc_healer.watch.overdue import Overdue, Telling, overdue, without_lock
+from bmc_healer.watch.untold import Untold, untold
 
 LOCK = Lock("id", "db01", "db01-1", "exec1", "10.1.0.5:623", (), "st2a:7", 1000.0)
 
@@ -40,3 +42,21 @@ def test_one_that_dies_again_is_told_at_once():
     assert telling.due(late, 600.0, 5000.0) == late
     assert telling.due([], 600.0, 5001.0) == []
     assert telling.due(late, 600.0, 5002.0) == late
+
+
+def waiting(created_at, next_try):
+    return Message(str(created_at), "a title", "a text", created_at, next_try=next_try)
+
+
+def test_messages_whose_turn_has_passed_are_untold():
+    messages = [waiting(100.0, 480.0), waiting(200.0, 300.0), waiting(50.0, 2000.0)]
+    (found,) = untold(messages, 500.0)
+    assert found == Untold(2, 100.0)
+    told = found.payload(500.0)
+    assert (told["waiting"], told["key"]) == (2, "outbox")
+    assert told["oldest"] == "1970-01-01T00:01:40Z"
+
+
+def test_who_is_at_it_gets_its_time():
+    assert untold([waiting(100.0, 490.0)], 500.0) == []
+    assert untold([], 500.0) == []
