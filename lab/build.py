@@ -8,8 +8,8 @@ from typing import Literal
 
 from lab import initramfs, state, tools
 from lab.errors import LabError
-from lab.kernel import Kernel, kernel
-from lab.legacy import LEGACY_SUITE, legacy_ipmi_si
+from lab.kernel import DEFAULT, Kernel, kernel, suite_of
+from lab.legacy import LEGACY_KERNEL, legacy_ipmi_si
 
 Driver = Literal["stock", "legacy"]
 
@@ -24,17 +24,18 @@ class Build:
     server_key: str
 
 
-def build(driver: Driver = "stock", suite: str = LEGACY_SUITE, *, refresh: bool = False) -> Build:
+def build(driver: Driver = "stock", version: str = DEFAULT, *, refresh: bool = False) -> Build:
     """Build, or find what was built; `refresh` asks the mirror for a newer kernel.
 
+    :param version: of the kernel (`6.12`), or the Debian suite that has it
     :raises LabError: a package is missing or a step failed
     """
     if driver not in ("stock", "legacy"):
         raise LabError(f"there is no driver {driver!r}; 'stock' and 'legacy' are")
-    if driver == "legacy" and suite != LEGACY_SUITE:
-        raise LabError(f"the legacy driver is made for {LEGACY_SUITE}'s kernel, not for {suite}'s")
+    if driver == "legacy" and suite_of(version) != suite_of(LEGACY_KERNEL):
+        raise LabError(f"the legacy driver is made for kernel {LEGACY_KERNEL}, not for {version}")
     tools.ensure(tools.GUEST_PACKAGES)
-    of = kernel(suite, refresh=refresh)
+    of = kernel(version, refresh=refresh)
     legacy = legacy_ipmi_si(of) if driver == "legacy" else None
     keys = _keys()
     made_from = state.digest(

@@ -18,6 +18,7 @@ from lab.bmc.control import Bmc, Status
 from lab.build import build
 from lab.errors import LabError
 from lab.instance import Lab
+from lab.kernel import DEFAULT, SUITES
 
 END_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 Switch = Callable[[Bmc, float], Status]
@@ -60,7 +61,9 @@ def parser() -> argparse.ArgumentParser:
     running.add_argument("--no-driver", action="store_true", help="leave the IPMI drivers unloaded")
     for one in (making, running):
         one.add_argument("--driver", choices=("legacy", "stock"), default="legacy")
-        one.add_argument("--suite", default="bookworm", help="Debian suite of the kernel")
+        one.add_argument(
+            "--kernel", default=DEFAULT, metavar="VERSION", help=f"{', '.join(SUITES)} (default: %(default)s)"
+        )
     for verb, (what, _) in SWITCHES.items():
         add(verb, what)
     for verb, (what, _) in TIMED.items():
@@ -84,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     """The verb's exit status; `guest` and `oob` become the command they run."""
     if arguments.verb == "build":
         started = time.monotonic()
-        built = build(arguments.driver, arguments.suite, refresh=arguments.refresh)
+        built = build(arguments.driver, arguments.kernel, refresh=arguments.refresh)
         print(f"{built.kernel.release}, {arguments.driver} driver, {time.monotonic() - started:.1f} s")
     elif arguments.verb == "up":
         up(arguments)
@@ -109,7 +112,7 @@ def up(arguments: argparse.Namespace) -> None:
     with Lab(
         name=arguments.name,
         driver=arguments.driver,
-        suite=arguments.suite,
+        kernel=arguments.kernel,
         irq=arguments.irq,
         reset_seconds=arguments.reset_seconds,
         load_driver=not arguments.no_driver,

@@ -46,7 +46,10 @@ class Suite:
         self._debs = state.state_dir() / "debs"
 
     def update(self) -> None:
-        """Fetch the package lists (again)."""
+        """Fetch the package lists (again).
+
+        :raises LabError: the mirror does not answer, or has no such suite; the text names both
+        """
         for part in ("lists/partial", "cache/archives/partial", "parts", "preferences"):
             (self._dir / part).mkdir(parents=True, exist_ok=True)
         (self._dir / "status").touch()
@@ -54,7 +57,16 @@ class Suite:
         if self.name in WITH_SECURITY:
             lines.append(f"deb [signed-by={KEYRING}] {mirror()}/debian-security {self.name}-security main")
         (self._dir / "sources.list").write_text("\n".join(lines) + "\n")
-        tools.run(["apt-get", *self._options(), "-qq", "update"])
+        # Without the error mode apt-get calls it a success when no list could be fetched.
+        self._ask("apt-get", "-o", "APT::Update::Error-Mode=any", "-qq", "update")
+
+    def _ask(self, program: str, *words: str, cwd: Path | None = None) -> str:
+        """Run an apt program on this suite's own lists."""
+        try:
+            return tools.run([program, *self._options(), *words], cwd=cwd)
+        except LabError as error:
+            last = str(error).splitlines()[-1]
+            raise LabError(f"Debian {self.name} cannot be had from {mirror()}: {last}") from error
 
     def _options(self) -> list[str]:
         at = self._dir
@@ -73,12 +85,12 @@ class Suite:
 
     def depends(self, package: str) -> list[str]:
         """The names a package depends on."""
-        told = tools.run(["apt-cache", *self._options(), "depends", package])
+        told = self._ask("apt-cache", "depends", package)
         return re.findall(r"^\s*Depends: ([^<\s]+)", told, re.MULTILINE)
 
     def version(self, package: str) -> str:
         """The newest version of a package."""
-        told = tools.run(["apt-cache", *self._options(), "show", "--no-all-versions", package])
+        told = self._ask("apt-cache", "show", "--no-all-versions", package)
         found = re.search(r"^Version: (\S+)", told, re.MULTILINE)
         if found is None:
             raise LabError(f"Debian {self.name} has no package {package}")
@@ -95,7 +107,7 @@ class Suite:
         self._debs.mkdir(parents=True, exist_ok=True)
         here = next(self._debs.glob(f"{stem}*.deb"), None)
         if here is None:
-            tools.run(["apt-get", *self._options(), "-q", "download", package], cwd=self._debs)
+            self._ask("apt-get", "-q", "download", package, cwd=self._debs)
             here = next(self._debs.glob(f"{stem}*.deb"), None)
         if here is None:
             raise LabError(f"apt-get downloaded {package}, but {self._debs}/{stem}*.deb is not there")

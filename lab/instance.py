@@ -9,6 +9,7 @@ from types import TracebackType
 from lab.build import Driver, build
 from lab.errors import LabError
 from lab.guest import Guest, Machine
+from lab.kernel import DEFAULT
 from lab.scenes import Scenes
 from lab.sim import ADMIN, BmcSim, Ran, guid_of
 
@@ -19,7 +20,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 class Lab:
     """A context manager: on entry the BMC runs and the guest is booted, on exit both are gone.
 
-    driver: "legacy" (kipmi at 100 % when hung) or "stock"; suite: the Debian suite of the kernel
+    driver: "legacy" (kipmi at 100 % when hung) or "stock"; kernel: 5.10, 6.1, 6.12, 7.2, or its Debian suite
     irq: of the KCS interface, 0 for none (then kipmi polls); ipmi: False for a machine without IPMI
     bmc_guid: when the BMC shall not be this machine's (default: the machine's SMBIOS UUID)
     password: of every user of the BMC
@@ -34,7 +35,7 @@ class Lab:
         self,
         *,
         driver: Driver = "stock",
-        suite: str = "bookworm",
+        kernel: str = DEFAULT,
         irq: int = 0,
         reset_seconds: float | None = 10.0,
         name: str = "labhost",
@@ -47,7 +48,7 @@ class Lab:
     ) -> None:
         if not NAME.fullmatch(name):
             raise LabError(f"{name!r} is no host name for a guest: lower case letters, digits and dashes are")
-        self.name, self.driver, self.suite = name, driver, suite
+        self.name, self.driver, self.kernel = name, driver, kernel
         self._irq, self._load_driver, self._ipmi = irq, load_driver and ipmi, ipmi
         self.sim = BmcSim(
             name=name,
@@ -67,7 +68,7 @@ class Lab:
 
         :raises LabError: one of them did not start
         """
-        built = build(self.driver, self.suite)
+        built = build(self.driver, self.kernel)
         try:
             self.sim.start()
             self.bmc, self.lan_port = self.sim.bmc, self.sim.lan_port

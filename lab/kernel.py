@@ -12,6 +12,9 @@ from lab import state
 from lab.debian import Suite
 from lab.errors import LabError
 
+DEFAULT = "6.1"
+# Which Debian suite has the kernel; sid moves on.
+SUITES = {"5.10": "bullseye", DEFAULT: "bookworm", "6.12": "trixie", "7.2": "sid"}
 XZ_MAGIC, ZSTD_MAGIC = b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 
 
@@ -26,8 +29,32 @@ class Kernel:
     modules: str
 
 
-def kernel(suite: str, *, refresh: bool = False) -> Kernel:
-    """A suite's kernel, downloaded once; `refresh` asks the mirror for a newer one."""
+def suite_of(version: str) -> str:
+    """The suite of a kernel version (`6.12`), or of a suite's own name (`trixie`).
+
+    :raises LabError: neither a version nor a suite of the table
+    """
+    if version in SUITES.values():
+        return version
+    if version not in SUITES:
+        known = ", ".join(f"{number} ({suite})" for number, suite in SUITES.items())
+        raise LabError(f"there is no kernel {version!r}; {known} are")
+    return SUITES[version]
+
+
+def kernel(version: str = DEFAULT, *, refresh: bool = False) -> Kernel:
+    """Debian's kernel of a version or suite, downloaded once; `refresh` asks the mirror for a newer one.
+
+    :raises LabError: its suite cannot be reached, or has another version by now
+    """
+    suite = suite_of(version)
+    found = _of_suite(suite, refresh=refresh)
+    if version != suite and not found.release.startswith(f"{version}."):
+        raise LabError(f"Debian {suite} has kernel {found.release}, no longer {version}: take {suite!r}")
+    return found
+
+
+def _of_suite(suite: str, *, refresh: bool) -> Kernel:
     source = Suite(suite)
     known = state.state_dir() / "kernels" / f"{suite}-{state.digest(files=[Path(__file__)])}.json"
     with state.locked("kernel"):

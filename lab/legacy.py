@@ -13,9 +13,9 @@ from pathlib import Path
 from lab import state, tools
 from lab.debian import Suite
 from lab.errors import LabError
-from lab.kernel import Kernel
+from lab.kernel import Kernel, suite_of
 
-LEGACY_SUITE = "bookworm"  # the module is made from 6.1's source
+LEGACY_KERNEL = "6.1"  # the module is made from its source
 IPMI_SOURCE = "drivers/char/ipmi"
 OBJECTS = (
     *("ipmi_si_intf", "ipmi_kcs_sm", "ipmi_smic_sm", "ipmi_bt_sm", "ipmi_si_hotmod", "ipmi_si_hardcode"),
@@ -42,7 +42,7 @@ def legacy_ipmi_si(of: Kernel) -> Path:
 
 
 def _build_legacy(of: Kernel, into: Path) -> None:
-    suite = Suite(LEGACY_SUITE)
+    suite = Suite(suite_of(LEGACY_KERNEL))
     headers = into / "headers"
     flavour = of.release.removesuffix("-amd64")
     for package in (f"linux-headers-{of.release}", f"linux-headers-{flavour}-common", "linux-kbuild-6.1"):

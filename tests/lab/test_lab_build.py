@@ -1,17 +1,41 @@
 """Builds: what is refused, what is found again."""
 
+import socket
+
 import pytest
 
-from lab import LabError, build, debian, legacy, state, tools
+from lab import LabError, build, debian, kernel, legacy, state, tools
+from lab.bmc.simulator import free_port
 
 
-def test_a_driver_or_suite_that_is_not_there():
+def test_a_driver_kernel_or_suite_that_is_not_there():
     with pytest.raises(LabError, match="no driver"):
         build.build("new")
-    with pytest.raises(LabError, match="made for bookworm"):
-        build.build("legacy", "sid")
+    with pytest.raises(LabError, match=r"no kernel '2\.6'; 5\.10 \(bullseye\), 6\.1 \(bookworm\)"):
+        build.build("stock", "2.6")
+    with pytest.raises(LabError, match=r"made for kernel 6\.1, not for 7\.2"):
+        build.build("legacy", "7.2")
     with pytest.raises(LabError, match="not a Debian suite"):
         debian.Suite("../etc")
+
+
+def test_a_kernel_is_asked_for_by_version_or_suite():
+    assert kernel.suite_of("6.12") == kernel.suite_of("trixie") == "trixie"
+
+
+def test_a_suite_that_moved_on_is_said(monkeypatch):
+    newer = kernel.Kernel("linux-image-7.3.1", "7.3.1-1", "7.3.1+deb14-amd64", "", "")
+    monkeypatch.setattr(kernel, "_of_suite", lambda suite, refresh: newer)
+    assert kernel.kernel("sid") == newer
+    with pytest.raises(LabError, match=r"Debian sid has kernel 7\.3\.1\+deb14-amd64, no longer 7\.2"):
+        kernel.kernel("7.2")
+
+
+def test_a_suite_that_cannot_be_reached_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("BMC_LAB_STATE", str(tmp_path))
+    monkeypatch.setenv("BMC_LAB_MIRROR", f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}")
+    with pytest.raises(LabError, match=r"Debian trixie cannot be had from http://127\.0\.0\.1"):
+        debian.Suite("trixie").update()
 
 
 def test_a_missing_package_is_named(monkeypatch):
