@@ -43,6 +43,8 @@ def ended(incident: Mapping[str, Any]) -> tuple[str, str]:
         lines += [f"  Note: {warning}" for warning in step.get("warnings", [])]
     if next_step := to_do(incident):
         lines.append(next_step)
+    if outcome == "escalated":
+        lines += advice(incident)
     if outcome in ("escalated", "relieved", "proposed"):
         lines += facts(incident)
     lines.append(f"Incident: {incident['id']}")
@@ -87,14 +89,33 @@ def mass_outage(label: str, hosts: list[str], silent: int = 0) -> tuple[str, str
     )
 
 
+def firmware(bios: str | None, bmc: str | None) -> str:
+    """Both versions: the proper fix of a BMC that hangs is a newer firmware."""
+    return f"BIOS {bios or 'unknown'}, BMC firmware {bmc or 'unknown'}"
+
+
+def advice(incident: Mapping[str, Any]) -> list[str]:
+    """How a person may keep kipmi off the host's CPU meanwhile; empty where no kipmi polls."""
+    host = (incident.get("evidence") or {}).get("host") or {}
+    if not host.get("kipmi"):
+        return []
+    if "ipmi_si" in (host.get("builtin") or []):
+        how = "`ipmi_si.force_kipmid=0` on the kernel command line, and a reboot"
+    else:
+        how = "`options ipmi_si force_kipmid=0` in /etc/modprobe.d, from the next load of ipmi_si on"
+    return [f"For a host without kipmi until then, at the price of slow IPMI (never done by itself): {how}."]
+
+
 def facts(incident: Mapping[str, Any]) -> list[str]:
     """The firmware facts that belong in every hand-over, and the evidence a person asks for first."""
     evidence = incident.get("evidence") or {}
     host, bmc = evidence.get("host") or {}, evidence.get("bmc") or {}
-    firmware = bmc.get("firmware") or evidence.get("bmc_firmware_remembered") or "unknown"
+    known = incident.get("known") or {}
+    bios = host.get("bios") or evidence.get("bios_remembered") or known.get("bios")
+    bmc_firmware = bmc.get("firmware") or evidence.get("bmc_firmware_remembered") or known.get("firmware")
     lines = [
-        f"Machine: {host.get('machine') or 'unknown'}, BIOS {host.get('bios') or 'unknown'}, "
-        f"BMC firmware {firmware}, kernel {host.get('kernel') or 'unknown'}"
+        f"Machine: {host.get('machine') or 'unknown'}, {firmware(bios, bmc_firmware)}, "
+        f"kernel {host.get('kernel') or 'unknown'}"
     ]
     if evidence.get("symptoms"):
         lines.append(f"Symptoms: {', '.join(evidence['symptoms'])}")

@@ -104,6 +104,42 @@ def test_every_step_reads_well(task, verdict):
     assert reads_well(*messages.ended(incident("escalated", steps=[step(task, verdict)])))
 
 
+@pytest.mark.parametrize("outcome", ["escalated", "relieved"])
+@pytest.mark.parametrize(
+    ("evidence", "told"),
+    [
+        (EVIDENCE, "BIOS 2.19, BMC firmware 7.0"),
+        ({**UNKNOWN_EVIDENCE, "bios_remembered": "2.18"}, "BIOS 2.18, BMC firmware 6.9"),
+        (None, "BIOS 2.17, BMC firmware 6.9"),
+    ],
+)
+def test_firmware_is_in_every_hand_over(outcome, evidence, told):
+    known = {"bios": "2.17", "firmware": "6.9"}
+    assert told in messages.ended(incident(outcome, evidence=evidence, known=known))[1]
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        (
+            {"kipmi": [{"name": "kipmi0"}], "builtin": []},
+            "`options ipmi_si force_kipmid=0` in /etc/modprobe.d",
+        ),
+        (
+            {"kipmi": [{"name": "kipmi0"}], "builtin": ["ipmi_si"]},
+            "`ipmi_si.force_kipmid=0` on the kernel command",
+        ),
+        ({"kipmi": []}, ""),
+    ],
+)
+def test_an_escalation_advises_how_to_do_without_kipmi(host, told):
+    of = {"evidence": {**EVIDENCE, "host": {**EVIDENCE["host"], **host}}}
+    title, body = messages.ended(incident("escalated", **of))
+    assert reads_well(title, body)
+    assert (told in body) if told else ("force_kipmid" not in body)
+    assert "force_kipmid" not in messages.ended(incident("healed", **of))[1]
+
+
 def test_a_proposal_carries_the_command_and_the_evidence():
     _, body = messages.ended(incident("proposed", mode="propose", approvable=True))
     assert f"`!bmc heal db01 {INCIDENT}`" in body and "30 minutes" in body

@@ -161,7 +161,9 @@ def test_the_cooldown_yields_to_force_and_to_time():
 def test_a_host_that_was_healed_too_often_today_is_escalated_in_spite_of_force():
     rt = runtime()
     healed_before(rt, 7200, 10800, 14400)
-    assert "3 times within a day" in refused(begin(rt, force=True), outcome="escalated")
+    rt.state.remember("db01", bios="2.19", firmware="7.0")
+    told = refused(begin(rt, force=True), outcome="escalated")
+    assert "3 times within a day" in told and "BIOS 2.19, BMC firmware 7.0" in told
     assert locks(rt) == ()
 
 

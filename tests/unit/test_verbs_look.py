@@ -1,14 +1,28 @@
 """Looking at a host's BMC when something that the look needs is missing."""
 
+from dataclasses import replace
+
 import pytest
 
 from bmc_healer.bmc.facts import Login
 from bmc_healer.config.settings import GuardrailSettings, WatchSettings
 from bmc_healer.diagnosis import diagnose
+from bmc_healer.verbs import look
 from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.verbs.step import Step
 from tests.unit import made
 from tests.unit.verbs import config, host, runtime
+
+
+def test_the_bios_is_remembered_for_the_day_on_which_the_host_cannot_be_looked_at():
+    rt = runtime()
+    seen = made.found(replace(made.host(), dmi=replace(made.host().dmi, bios_version="2.19")), made.bmc())
+    look.remember(rt, rt.host("db01"), seen, diagnose(seen, WatchSettings(), GuardrailSettings()))
+    memory = rt.state.memory("db01")
+    assert (memory.bios, memory.firmware) == ("2.19", None)
+    unseen = replace(made.found(None, made.bmc()), memory=memory)
+    told = look.evidence(unseen, diagnose(unseen, WatchSettings(), GuardrailSettings()))
+    assert told["bios_remembered"] == "2.19"
 
 
 @pytest.mark.parametrize(

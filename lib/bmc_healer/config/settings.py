@@ -145,6 +145,7 @@ class LadderSettings:
     probe_limit: float = 75.0
     rmmod_limit: float = 10.0  # measured: 0.3-1.4 s where it works; longer is stuck in D
     modprobe_limit: float = 150.0  # on a dead BMC modprobe takes up to 134 s (measured)
+    hotmod_limit: float = 1800.0  # a write to hotmod: 8 to 30 minutes on old kernels (RUNBOOK 3)
     dark_wait: float = 30.0  # after an accepted reset a BMC has gone dark within this, or did not reset
     back_wait: float = 600.0  # time a BMC may take to return
     steady_answers: int = 3  # good answers in a row: half-dead BMCs answer once

@@ -17,11 +17,12 @@ from ..host.facts import HostFacts
 from ..host.modules import hotmod_params, unload_order
 from ..host.observe import observe
 from .outcome import RungOutcome, State
-from .tools import died_how, modprobe, ran, rmmod, write_parameter
+from .tools import died_how, duplicates, modprobe, ran, rmmod, write_parameter
 
 _DEVICE_SECONDS = 10.0  # hotmod add is asynchronous, and udev makes the node after the driver
 _BARE_SECONDS = 3.0  # modprobe is not: without an interface by then, the driver gave up
 _POLL_SECONDS = 1.0
+_WATCH_SECONDS = 5.0
 _SHORT_LIMIT = 30.0
 _NEEDED = ("ipmi_si", "ipmi_devintf")
 
@@ -46,11 +47,13 @@ def load(
     """
     if (driver := facts.modules.get("ipmi_si")) is not None and driver.refcount < 0:
         return RungOutcome("load", "stuck", "An earlier rmmod of ipmi_si still hangs in the kernel.")
+    deed = _Deed(access, settings, may_send, mark, clock, sleep)
+    if facts.parameter_write_hangs and "ipmi_si" in facts.builtin:
+        facts = deed.watch_write(facts)
     waiting = [client for client in facts.clients if client.kind == "module" and client.state == "D"]
     if waiting:
         name = f"{waiting[0].program} {waiting[0].subcommand}".strip()
         return RungOutcome("load", "stuck", f"{name} (pid {waiting[0].pid}) still hangs in the kernel.")
-    deed = _Deed(access, settings, may_send, mark, clock, sleep)
     if failed := deed.remove_stale(facts):
         return failed
     if _complete(facts):
@@ -108,7 +111,7 @@ class _Deed:
     def hotmod(self, facts: HostFacts, params: Sequence[str]) -> RungOutcome:
         """Give a built-in driver its interfaces back."""
         if facts.parameter_write_hangs:
-            return self._end("skipped", "Nothing was added: another write to a module parameter hangs.")
+            return self._end("stuck", "Nothing was added: another write to a module parameter hangs.")
         known = [text for text in params if hotmod_params(text)]
         if not known:
             return self._end(
@@ -116,15 +119,33 @@ class _Deed:
             )
         if "ipmi_devintf" not in facts.builtin and (failed := self._load(["ipmi_devintf"])):
             return failed
-        # An interface that gave up is still known to the driver, and `add` says "duplicate" in dmesg only.
-        for operations in (("add",), ("remove", "add")):
-            for operation in operations:
-                if failed := self._hotmod(operation, known):
-                    return failed
-            now = self._await_device(_DEVICE_SECONDS)
-            if _complete(now):
-                return self._end("done", f"The built-in driver has {self._devices(now)} again.")
+        before = duplicates(self.access)
+        if ended := self._hotmod("add", known) or self._has_device():
+            return ended
+        # An interface that gave up is still known to the driver: removed first, it can be added again.
+        if before is None or duplicates(self.access) != before:
+            self.evidence["duplicate"] = True
+            ended = self._hotmod("remove", known) or self._hotmod("add", known) or self._has_device()
+            if ended:
+                return ended
         return self._end("failed", "hotmod add brought no device back: no BMC answers in-band.")
+
+    def watch_write(self, facts: HostFacts) -> HostFacts:
+        """Wait for an earlier write to hotmod that hangs: the BMC is back, so it ends by itself."""
+        began = self.clock()
+        while facts.parameter_write_hangs and self.clock() - began < self.settings.hotmod_limit:
+            self.sleep(_WATCH_SECONDS)
+            facts = observe(self.access, windows=0, clock=self.clock)
+        self.evidence["waited_for_write"] = round(self.clock() - began)
+        return facts
+
+    def _has_device(self) -> RungOutcome | None:
+        now = self._await_device(_DEVICE_SECONDS)
+        if not _complete(now):
+            return None
+        threads = ", ".join(thread.name for thread in now.kipmi)
+        polled = f", polled by {threads}" if threads else ""
+        return self._end("done", f"The built-in driver has {self._devices(now)} again{polled}.")
 
     def _hotmod(self, operation: str, params: Sequence[str]) -> RungOutcome | None:
         for text in params:

@@ -20,7 +20,7 @@ def throttle(access: HostAccess, facts: HostFacts, *, may_send: Callable[[], Non
 
     :raises HostAccessError: the host was lost; the write may have happened
     """
-    if facts.parameter_write_hangs or facts.throttle_us is None:
+    if facts.parameter_write_hangs or facts.throttle_us is None or _beyond(facts):
         return RungOutcome("throttle", "skipped", f"kipmi was not throttled: {_why_not(facts)}.")
     return _write(access, facts, THROTTLE_US, may_send, mark)
 
@@ -40,12 +40,21 @@ def unthrottle(
     return _write(access, facts, previous, may_send, mark)
 
 
+def _numbers(facts: HostFacts) -> list[int]:
+    """Of the threads' interfaces; after a hotmod remove and add the thread is kipmi1."""
+    return [int(thread.name[5:]) for thread in facts.kipmi if thread.name[5:].isdecimal()]
+
+
+def _beyond(facts: HostFacts) -> bool:
+    """Every thread stands past the end of the list: each hotmod add takes the next number."""
+    return min(_numbers(facts), default=0) >= _SLOTS
+
+
 def _write(
     access: HostAccess, facts: HostFacts, microseconds: int, may_send: Callable[[], None], mark: str
 ) -> RungOutcome:
-    # The list is by interface number, and after a hotmod remove and add the thread is kipmi1.
-    numbers = [int(thread.name[5:]) for thread in facts.kipmi if thread.name[5:].isdecimal()]
-    value = ",".join([str(microseconds)] * min(_SLOTS, max(numbers, default=0) + 1))
+    # The list is by interface number.
+    value = ",".join([str(microseconds)] * min(_SLOTS, max(_numbers(facts), default=0) + 1))
     may_send()
     answer = write_parameter(access, _PARAMETER, value, limit=_LIMIT, mark=mark)
     evidence = {
@@ -64,4 +73,6 @@ def _why_not(facts: HostFacts) -> str:
         return "another write to a module parameter hangs"
     if not facts.driver_loaded:
         return "ipmi_si is not loaded"
+    if facts.throttle_us is not None:
+        return f"kipmid_max_busy_us reaches {_SLOTS} interfaces, and this one is kipmi{min(_numbers(facts))}"
     return "kipmid_max_busy_us cannot be read safely now"

@@ -9,6 +9,8 @@ from ..host.access import HostAccess, Result
 # Absolute: a busybox shell would otherwise run its own applets of these names.
 _RMMOD = "/sbin/rmmod"
 _MODPROBE = "/sbin/modprobe"
+_LOG_LIMIT = 30.0
+_LOG_BYTES = 2 * 1024 * 1024  # the ring holds 128 KiB to 1 MiB
 _WRITE = 'printf %s "$1" > "$2"'
 _PARAMETERS = "/sys/module/ipmi_si/parameters/"
 
@@ -26,6 +28,17 @@ def modprobe(access: HostAccess, module: str, *, limit: float, mark: str) -> Res
 def write_parameter(access: HostAccess, name: str, value: str, *, limit: float, mark: str) -> Result:
     """Write a parameter of ipmi_si; a write that hangs holds the lock of all of them."""
     return access.run(["sh", "-c", _WRITE, "bmc_healer", value, _PARAMETERS + name], limit=limit, mark=mark)
+
+
+def duplicates(access: HostAccess) -> int | None:
+    """How often the driver has called an interface a duplicate: only the kernel's log says so.
+
+    None where the log cannot be read, or has turned over.
+    """
+    answer = access.run(["dmesg"], limit=_LOG_LIMIT, most=_LOG_BYTES)
+    if not answer.ok:
+        return None
+    return sum(1 for line in answer.out.splitlines() if "ipmi" in line and "duplicate" in line)
 
 
 def busy(result: Result) -> bool:

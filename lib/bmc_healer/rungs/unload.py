@@ -18,6 +18,7 @@ from .tools import absent, busy, died_how, ran, rmmod, write_parameter
 _RETRY_SECONDS = 2.0
 _EAGAIN_SECONDS = 20.0  # kernel 7.2 says EAGAIN for 15-20 s without any holder (KERNELS)
 _HOLDER_SECONDS = 4.0  # a holder that is there this long after the reaping stays
+_WATCH_SECONDS = 5.0
 
 
 def unload(
@@ -28,14 +29,17 @@ def unload(
     settings: LadderSettings,
     may_send: Callable[[], None],
     mark: str,
+    reset_follows: bool = True,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RungOutcome:
     """Remove the IPMI modules, holders first, or, with a built-in driver, its interfaces through hotmod.
 
     A rmmod that hangs in D is `stuck`, not failed: kipmi is gone already, and the out-of-band reset frees it.
+    So is a write to hotmod; without such a reset to come it is watched: on old kernels it ends by itself.
 
     :param watchdog_running: the BMC's watchdog timer; None (not known) counts as running
+    :param reset_follows: an out-of-band reset comes after this rung
     :returns: evidence `removed` and `params`, which `load` needs to bring back the same
     :raises HostAccessError: the host was lost; modules may be gone
     """
@@ -43,7 +47,7 @@ def unload(
         return RungOutcome("unload", "skipped", f"The driver was left loaded: {reason}.")
     if not facts.driver_loaded:
         return RungOutcome("unload", "skipped", "Nothing was unloaded: ipmi_si is not loaded.")
-    deed = _Deed(access, settings, may_send, mark, clock, sleep)
+    deed = _Deed(access, settings, may_send, mark, reset_follows, clock, sleep)
     deed.evidence["params"] = [interface.params for interface in facts.interfaces if interface.params]
     if facts.modules.get("ipmi_si") is None:
         return deed.hotmod(facts)
@@ -68,6 +72,7 @@ class _Deed:
     settings: LadderSettings
     may_send: Callable[[], None]
     mark: str
+    reset_follows: bool
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     evidence: dict[str, Any] = field(default_factory=lambda: {"removed": [], "params": [], "steps": []})
@@ -107,15 +112,31 @@ class _Deed:
             return self._end("failed", "The driver is built in and does not say its interface's parameters.")
         for params in filter(None, all_params):
             self.may_send()
+            began = self.clock()
             answer = write_parameter(
                 self.access, "hotmod", f"remove,{params}", limit=self.settings.rmmod_limit, mark=self.mark
             )
             self.evidence["steps"].append(ran("hotmod remove", answer))
             if answer.unkillable:
-                return self.stuck("hotmod remove")
-            if not answer.ok:
+                now = self._watch_write(began)
+                if now.parameter_write_hangs:
+                    return self.stuck("hotmod remove")
+                self.evidence["hotmod_seconds"] = round(self.clock() - began)
+            elif not answer.ok:
                 return self._end("failed", f"hotmod remove {died_how(answer)}.")
         return self._end("done", "The interfaces of the built-in driver were removed through hotmod.")
+
+    def _watch_write(self, began: float) -> HostFacts:
+        """Look at a write that hangs until it has ended: 8 to 30 minutes on old kernels (RUNBOOK 3).
+
+        A reset that follows frees it at once: it is not kept waiting.
+        """
+        while True:
+            now = observe(self.access, windows=0, clock=self.clock)
+            late = self.clock() - began >= self.settings.hotmod_limit
+            if self.reset_follows or late or not now.parameter_write_hangs:
+                return now
+            self.sleep(_WATCH_SECONDS)
 
     def stuck(self, what: str) -> RungOutcome:
         """Not an end of the ladder: what hangs was told by the field to wait for the BMC only."""

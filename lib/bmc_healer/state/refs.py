@@ -68,6 +68,7 @@ class HostMemory:
     host: str
     bmc_guid: str | None = None  # as in-band IPMI gave it while the host was healthy
     firmware: str | None = None
+    bios: str | None = None
     inband_ok_at: float | None = None
     hang_proven_at: float | None = None
     lan_alive_at: float | None = None  # last seen answering

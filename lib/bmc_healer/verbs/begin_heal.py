@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bmc_healer import blast, guardrails
+from bmc_healer import blast, guardrails, messages
 from bmc_healer.bmc.address import resolve
 from bmc_healer.bmc.addresses import Addresses
 from bmc_healer.bmc.ping import sweep
@@ -20,7 +20,7 @@ from bmc_healer.executions import clock_skew
 from bmc_healer.host.lease import ForeignLease
 from bmc_healer.plan import BRING_BACK, RUNGS
 from bmc_healer.state.heartbeat import overdue
-from bmc_healer.state.refs import HealRef, Refusal
+from bmc_healer.state.refs import HealRef, HostMemory, Refusal
 from bmc_healer.state.stamp import utc
 from bmc_healer.state.views import HostState
 from bmc_healer.verbs.first_look import FirstLook
@@ -67,7 +67,7 @@ def begin_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     outage = _mass_outage(rt, host)
     if outage is not None:
         return _refused(rt, host, outage, parameters)
-    incident = _open(rt, host, parameters, rungs, pinned, mode, plan_only, now)
+    incident = _open(rt, host, parameters, rungs, pinned, mode, plan_only, now, state.memory)
     if plan_only:
         rt.state.save_incident(incident)
         return _go(incident, "Only a plan is made: " + _why_plan_only(parameters, mode))
@@ -171,6 +171,7 @@ def _open(
     mode: Mode,
     plan_only: bool,
     now: float,
+    memory: HostMemory,
 ) -> dict[str, Any]:
     return {
         "id": rt.state.new_incident_id(host.name, now),
@@ -188,6 +189,7 @@ def _open(
         "force": bool(parameters.get("force")),
         "rungs": list(rungs),
         "bmc_ip": pinned,
+        "known": {"bios": memory.bios, "firmware": memory.firmware},
         "plan": [],
         "steps": [],
         "next": {"task": "diagnose", "index": 0},
@@ -222,6 +224,8 @@ def _refused(
         sentence += f" Not before {utc(refusal.retry_at)}."
     if refusal.outcome == "escalated":  # it was healed so often that a person has to look
         rt.state.latch(host.name, refusal.rule, refusal.sentence)
+        memory = rt.state.memory(host.name)
+        sentence += f" {messages.firmware(memory.bios, memory.firmware)}."
     tell = parameters.get("source") != "sensor" or rt.first_telling(host.name, refusal.rule)
     told = {"rule": refusal.rule, "value": refusal.value, "retry_at": refusal.retry_at}
     return {**_ended(refusal.outcome, sentence, host.name, tell=tell), **told}

@@ -127,7 +127,8 @@ def _unload(step: Step, access: HostAccess) -> RungOutcome:
     bmc = rt.look_at_bmc(step.host, step.pinned)
     facts = _facts(step, access)
     step.rt.state.remember(step.ref.host, unloaded_boot=facts.boot_id)
-    with _deed(step, access, facts, "unload", RMMODS * rt.config.ladder.rmmod_limit + SLACK) as deed:
+    limits = RMMODS * rt.config.ladder.rmmod_limit + SLACK + _hotmod_seconds(step, facts)
+    with _deed(step, access, facts, "unload", limits) as deed:
         if any(hung(client, rt.config.watch) for client in facts.clients):
             # Clients that came after rung 1 hold the device; they have hung for as long by now.
             reap.reap(access, facts, watch=rt.config.watch, may_send=deed.may_send, mark=step.ref.mark)
@@ -139,6 +140,7 @@ def _unload(step: Step, access: HostAccess) -> RungOutcome:
             settings=rt.config.ladder,
             may_send=deed.may_send,
             mark=step.ref.mark,
+            reset_follows="oob" in step.incident["plan"][step.index :],
         )
         deed.result({"state": outcome.state})
     removed = outcome.evidence.get("removed") or []
@@ -153,6 +155,11 @@ def _unload(step: Step, access: HostAccess) -> RungOutcome:
         for intent in step.queued_resets():
             rt.state.close_intent(intent, "dropped with the driver")
     return outcome
+
+
+def _hotmod_seconds(step: Step, facts: HostFacts) -> float:
+    """What a rung may take longer where the driver is built in: a write to hotmod is waited for."""
+    return step.rt.config.ladder.hotmod_limit if "ipmi_si" in facts.builtin else 0.0
 
 
 def _throttle(step: Step, access: HostAccess) -> RungOutcome:
@@ -176,7 +183,8 @@ def _load(step: Step, access: HostAccess) -> RungOutcome:
     previous = memory.throttled_from
     facts = _facts(step, access)
     undone: RungOutcome | None = None
-    with _deed(step, access, facts, "load", 3 * rt.config.ladder.modprobe_limit + SLACK) as deed:
+    limits = 3 * rt.config.ladder.modprobe_limit + SLACK + _hotmod_seconds(step, facts)
+    with _deed(step, access, facts, "load", limits) as deed:
         if previous is not None:
             undone = throttle.unthrottle(access, facts, previous, may_send=deed.may_send, mark=step.ref.mark)
         outcome = load.load(

@@ -89,6 +89,9 @@ def remember(rt: Runtime, host: HostSettings, found: Findings, diagnosis: Diagno
         changes["inband_ok_at"] = found.now
         if found.bmc is not None and found.bmc.firmware:
             changes["firmware"] = found.bmc.firmware
+    bios = found.host.dmi.bios_version if found.host else ""
+    if bios and bios != found.memory.bios:
+        changes["bios"] = bios
     if diagnosis.proven_hang and diagnosis.verdict in (Verdict.HUNG, Verdict.HUNG_DARK):
         changes["hang_proven_at"] = found.now
     if changes:
@@ -140,6 +143,7 @@ def evidence(found: Findings, diagnosis: Diagnosis, identity: Identity | None = 
     }
     if facts is None:
         told["host_error"] = found.host_error
+        told["bios_remembered"] = found.memory.bios
     else:
         told["host"] = _host_evidence(facts)
     if found.answer is not None:
@@ -168,6 +172,7 @@ def _host_evidence(facts: HostFacts) -> dict[str, Any]:
         "clients": [asdict(client) for client in facts.clients[:MANY_CLIENTS]],
         "clients_count": len(facts.clients),
         "modules": {m.name: {"refcount": m.refcount, "users": list(m.users)} for m in facts.modules.values()},
+        "builtin": sorted(facts.builtin),
         "devices": [asdict(device) for device in facts.devices],
         "holders": [asdict(holder) for holder in facts.holders],
         "throttle_us": facts.throttle_us,

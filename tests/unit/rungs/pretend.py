@@ -53,10 +53,14 @@ class Pretended:
     privileged: bool = True
     ipmitool: bool = True
     extra: list[str] = field(default_factory=list)
+    log: str | None = ""  # of the kernel; None: may not be read
+    thread: str = "kipmi0"
 
     def run(self, argv: Sequence[str], **options) -> Result:
         if "stdin" in options and "@@ host" in options["stdin"]:
             return Result(0, self.snapshot(), "", 0.1)
+        if argv == ["dmesg"]:
+            return Result(1, "", "", 0.1) if self.log is None else Result(0, self.log, "", 0.1)
         command = " ".join(argv) if argv[:2] != ["sh", "-c"] else " ".join(("write", *argv[4:]))
         command = command.replace("/sbin/", "").replace("/sys/module/ipmi_si/parameters/", "")
         self.ran.append(command)
@@ -98,7 +102,7 @@ class Pretended:
             "@@ stat",
         ]
         if self.kipmi:
-            lines.append("101 (kipmi0) S 2 0 0 0 -1 0 0 0 0 0 0 5 0 0 39 19 1 0 240 0 0")
+            lines.append(f"101 ({self.thread}) S 2 0 0 0 -1 0 0 0 0 0 0 5 0 0 39 19 1 0 240 0 0")
         lines += self.extra
         if self.interface:
             lines += ["@@ interface ipmi0", f"params={PARAMS}", f"complete_transactions={self.completed}"]

@@ -145,10 +145,51 @@ def test_built_in_driver_gets_its_interface_back():
     assert host.ran == [f"write add,{PARAMS} hotmod"]
 
 
+def duplicate(host: Pretended) -> Result:
+    host.log += "[ 9.1] ipmi_si hotmod-ipmi-si.1: hotmod-specified kcs state machine: duplicate\n"
+    return OK
+
+
 def test_a_known_interface_is_removed_and_added():
-    host = built_in(answers={"write add": [OK, lambda h: h.obey("write add, hotmod")]})
+    host = built_in(answers={"write add": [duplicate, lambda h: h.obey("write add, hotmod")]})
+    host.log = "[ 1.0] ipmi_si: duplicate of an earlier day\n"
+    outcome = go(host, params=[PARAMS])
+    assert (outcome.state, outcome.evidence["duplicate"]) == ("done", True)
+    assert host.ran == [f"write {verb},{PARAMS} hotmod" for verb in ("add", "remove", "add")]
+
+
+def test_a_duplicate_is_assumed_where_the_log_may_not_be_read():
+    host = built_in(answers={"write add": [OK, lambda h: h.obey("write add, hotmod")]}, log=None)
     assert go(host, params=[PARAMS]).state == "done"
     assert host.ran == [f"write {verb},{PARAMS} hotmod" for verb in ("add", "remove", "add")]
+
+
+def test_a_dead_bmc_costs_one_add():
+    """Each takes two minutes in D."""
+    host = built_in(answers={"write add": [OK]})
+    assert go(host, params=[PARAMS]).state == "failed"
+    assert host.ran == [f"write add,{PARAMS} hotmod"]
+
+
+def test_the_renamed_thread_is_told():
+    assert "polled by kipmi1" in go(built_in(thread="kipmi1"), params=[PARAMS]).sentence
+
+
+def ends_at(host: Pretended, seconds: float) -> None:
+    """The write that hangs ends at that moment of the host's clock."""
+
+    def sleep(for_seconds: float) -> None:
+        host.now += for_seconds
+        host.writing = host.now < seconds
+
+    host.sleep = sleep
+
+
+def test_an_earlier_write_that_hangs_is_waited_for():
+    host = built_in(writing=True)
+    ends_at(host, 600.0)
+    outcome = go(host, params=[PARAMS])
+    assert (outcome.state, outcome.evidence["waited_for_write"]) == ("done", 600)
 
 
 def test_hotmod_add_in_vain():
@@ -165,5 +206,7 @@ def test_hotmod_without_good_parameters(params):
 
 def test_hotmod_while_another_write_hangs():
     host = built_in(writing=True)
-    assert go(host, params=[PARAMS]).state == "skipped"
+    outcome = go(host, params=[PARAMS])
+    assert outcome.state == "stuck"  # and not skipped: what is to be added is still to be remembered
+    assert host.now == pytest.approx(LadderSettings().hotmod_limit, abs=10)
     assert host.ran == []

@@ -156,6 +156,13 @@ def test_each_interface_up_to_the_busy_one_is_throttled(names, value):
     assert host.ran == [f"write {value} kipmid_max_busy_us"]
 
 
+def test_an_interface_past_the_end_of_the_list_cannot_be_throttled():
+    host = Pretended()
+    outcome = throttled(host, "kipmi4")
+    assert outcome.state == "skipped" and "reaches 4 interfaces, and this one is kipmi4" in outcome.sentence
+    assert host.ran == []
+
+
 def test_no_throttle_while_another_write_hangs_or_without_a_driver():
     for host in (Pretended(writing=True), Pretended(throttle=None), Pretended(modules={}, throttle=None)):
         assert throttled(host, "kipmi0").state == "skipped"

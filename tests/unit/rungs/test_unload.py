@@ -11,7 +11,7 @@ from .pretend import EAGAIN, LATE, PARAMS, STUCK, Pretended, stopped_at_the_thir
 ORDER = ["rmmod acpi_ipmi", "rmmod ipmi_devintf", "rmmod ipmi_si", "rmmod ipmi_msghandler"]
 
 
-def go(host: Pretended, *, watchdog_running: bool | None = False, may_send=lambda: None):
+def go(host: Pretended, *, watchdog_running: bool | None = False, may_send=lambda: None, **more):
     return unload(
         host,
         host.facts(),
@@ -21,6 +21,7 @@ def go(host: Pretended, *, watchdog_running: bool | None = False, may_send=lambd
         mark="inc:4",
         clock=host.clock,
         sleep=host.sleep,
+        **more,
     )
 
 
@@ -175,9 +176,32 @@ def test_built_in_driver_loses_its_interface():
     assert outcome.evidence["params"] == [PARAMS]
 
 
-def test_hotmod_in_d_is_stuck():
-    outcome = go(built_in(answers={"write remove": [STUCK]}))
+def hangs(host: Pretended) -> Result:
+    host.writing, host.kipmi = True, False
+    return STUCK
+
+
+def test_hotmod_in_d_is_stuck_and_left_to_the_reset():
+    host = built_in(answers={"write remove": [hangs]})
+    outcome = go(host)
     assert outcome.state == "stuck" and "hotmod remove hangs" in outcome.sentence
+    assert "kipmi is gone" in outcome.sentence and outcome.evidence["params"] == [PARAMS]
+    assert host.now == 0.0
+
+
+@pytest.mark.parametrize(("minutes", "state"), [(8, "done"), (29, "done"), (31, "stuck")])
+def test_hotmod_in_d_is_watched_where_no_reset_follows(minutes, state):
+    host = built_in(answers={"write remove": [hangs]})
+
+    def sleep(seconds: float) -> None:
+        host.now += seconds
+        host.writing = host.now < minutes * 60
+
+    host.sleep = sleep
+    outcome = go(host, reset_follows=False)
+    assert outcome.state == state
+    assert host.now == pytest.approx(min(minutes, 30) * 60, abs=10)
+    assert outcome.evidence.get("hotmod_seconds") == (minutes * 60 if state == "done" else None)
 
 
 def test_hotmod_that_fails():
