@@ -2,12 +2,13 @@
 PY := .venv/bin/python
 DRIVER ?= legacy
 
-.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm bench clean
+.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm matrix bench clean
 
 help:
 	@echo "make demo [DRIVER=legacy|stock]   a hung BMC heals itself, in a QEMU guest"
 	@echo "make test                         lint, types, unit, protocol, pack and guest tests"
 	@echo "make test-stackstorm              against the running StackStorm of ST2_API_URL (docs/stackstorm.md)"
+	@echo "make matrix [ROWS=...]            every fault, in guests: docs/matrix.md; or the rows whose names hold a word"
 	@echo "make bench                        what watching costs, beside ipmitool, FreeIPMI, psutil, ssh: docs/bench.md"
 	@echo "make setup                        only install what these need"
 
@@ -36,6 +37,10 @@ unit protocol pack guest: setup
 # Fails when ST2_API_URL is not set, or nobody answers there: tests/stackstorm/conftest.py.
 test-stackstorm: setup
 	.venv/bin/pytest tests/stackstorm
+
+# About an hour; with ROWS the report is printed and not kept.
+matrix: setup
+	@$(PY) -m tests.guest.matrix $(ROWS)
 
 # Five minutes; best on a machine that has nothing else to do.
 bench: setup .venv/.bench

@@ -38,6 +38,11 @@ def keep(argv: Sequence[str], *, log: Path) -> subprocess.Popen[bytes]:
         )
 
 
+def inside(kept: subprocess.Popen[bytes]) -> int:
+    """The pid of the command under a keeper."""
+    return int(Path(f"/proc/{kept.pid}/task/{kept.pid}/children").read_text().split()[0])
+
+
 def stop(kept: subprocess.Popen[bytes], *, seconds: float = 5.0) -> None:
     """End a process that ends with its stdin; killed when it takes longer than `seconds`."""
     if kept.stdin is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -118,6 +120,11 @@ class Guest:
     def running(self) -> bool:
         """Whether QEMU lives."""
         return self._qemu is not None and self._qemu.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send QEMU a signal."""
+        if self._qemu is not None:
+            os.kill(children.inside(self._qemu), number)
 
     def close(self) -> None:
         """End the guest as if its plug was pulled."""

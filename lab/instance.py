@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 from types import TracebackType
 
@@ -101,6 +102,14 @@ class Lab:
         """Pull the guest's plug and boot it again, on the same ports."""
         self._guest.close()
         self.boot_seconds = self._guest.boot()
+
+    def freeze(self) -> None:
+        """The host stands still: its connections stay open and nothing answers."""
+        self._guest.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        self._guest.signal(signal.SIGCONT)
 
     def restore(self) -> bool:
         """As new, for the next test: a healthy BMC with nothing counted, a healthy guest without leftovers.

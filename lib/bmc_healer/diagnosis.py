@@ -144,12 +144,20 @@ def _inband(found: Findings, watch: WatchSettings) -> Inband:
 def _by_probe(answer: InbandAnswer, completing: bool) -> Inband:
     """What an `mc info` proves. One that fails fast failed for another reason than a BMC that hangs.
 
-    Transactions that complete outrank it: a probe that waited in vain behind others met a slow BMC.
+    Transactions that complete outrank it: a probe that waited in vain behind others met a slow BMC. Not when
+    the probe itself came back as given up: then what completes is given up as well (a soft hang).
     """
+    if soft_hang(answer):
+        return Inband.HUNG
     if answer.answered or completing:
         return Inband.ANSWERS
     waited = answer.timed_out or answer.seconds >= HANG_SECONDS
     return Inband.HUNG if waited and not answer.busy else Inband.UNKNOWN
+
+
+def soft_hang(answer: InbandAnswer) -> bool:
+    """The interface itself ended each attempt with 0xC3, seconds later: the BMC takes no notice."""
+    return answer.given_up and answer.seconds >= HANG_SECONDS
 
 
 def _lan(bmc: BmcFacts | None) -> Lan:

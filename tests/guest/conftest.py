@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,33 +15,36 @@ SECONDS = 900  # of a test; the longest take 300 s on two idle cores, and CI's m
 
 
 @pytest.fixture(scope="session")
-def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Lab]]:
-    """The guest of a driver, booted when first asked for; all end with the run."""
-    labs: dict[str, Lab] = {}
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
+    """The guest of a driver (and kernel, ...), booted when first asked for; all end with the run."""
+    labs: dict[tuple[tuple[str, Any], ...], Lab] = {}
     with ExitStack() as stack:
 
-        def of(driver: str) -> Lab:
-            if driver not in labs:
+        def of(driver: str, **made_of: Any) -> Lab:
+            key = (("driver", driver), *sorted(made_of.items()))
+            if key not in labs:
                 run_dir = tmp_path_factory.mktemp(driver)
-                labs[driver] = stack.enter_context(Lab(driver=driver, name=driver, run_dir=run_dir))
-            return labs[driver]
+                labs[key] = stack.enter_context(Lab(driver=driver, name=driver, run_dir=run_dir, **made_of))
+            return labs[key]
 
         yield of
 
 
 @pytest.fixture
-def lab(request: pytest.FixtureRequest, booted: Callable[[str], Lab]) -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest, booted: Callable[..., Lab]) -> Iterator[Lab]:
     """A healthy guest with nothing counted by its BMC; the legacy driver's unless the test says
 
-    `@pytest.mark.parametrize("lab", ["legacy", "stock"], indirect=True)`.
+    `@pytest.mark.parametrize("lab", ["legacy", "stock"], indirect=True)`, or in place of the name what `Lab`
+    takes: `{"driver": "stock", "suite": "sid"}`.
     """
-    of = booted(getattr(request, "param", "legacy"))
+    asked = getattr(request, "param", "legacy")
+    of = booted(**asked) if isinstance(asked, dict) else booted(asked)
     yield of
     of.restore()
 
 
 @pytest.fixture
-def stock(booted: Callable[[str], Lab]) -> Iterator[Lab]:
+def stock(booted: Callable[..., Lab]) -> Iterator[Lab]:
     """A healthy guest with Debian's own driver."""
     of = booted("stock")
     of.bmc.reset_seconds(3)

@@ -36,6 +36,15 @@ ROWS = {
     "healthy, no BMC configured": (found(host(), None, ANSWER), Verdict.WELL),
     "honest polling": (found(host((BUSY,), kipmi=15.0), bmc(), ANSWER), Verdict.BUSY),
     "slow BMC, 3 s a reply": (found(host((BUSY, BUSY, BUSY), kipmi=25.0), bmc()), Verdict.BUSY),
+    "soft hang: all that completes is given up": (
+        found(host((BUSY,)), bmc(), replace(NO_ANSWER, seconds=28.3, given_up=True)),
+        Verdict.HUNG,
+    ),
+    "given up at once, 0xC3 for another reason": (
+        found(host((BUSY,)), bmc(), replace(NO_ANSWER, seconds=0.4, given_up=True)),
+        Verdict.BUSY,
+    ),
+    "a probe got no turn, others are answered": (found(host((BUSY,)), bmc(), NO_ANSWER), Verdict.BUSY),
     "hung, kipmi at 100 %": (found(host((STUCK,) * 3, kipmi=100.0), bmc()), Verdict.HUNG),
     "hung, kernel 6.1 at 15 %": (found(host((STUCK,) * 3, kipmi=15.0), bmc()), Verdict.HUNG),
     "hung, interrupt-driven": (found(polled_by_interrupt(), bmc()), Verdict.HUNG),

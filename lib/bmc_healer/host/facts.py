@@ -140,6 +140,7 @@ class InbandAnswer:
 
     `error` is one sentence. `timed_out`: no end within its limit; `unkillable`: it is still there, in D.
     `busy`: "Device or resource busy", which kernel 7.2 says for 30 s after a reset: not yet, not failed.
+    `given_up`: the interface itself ended the command with 0xC3, since the BMC took no notice of it.
     """
 
     answered: bool
@@ -150,3 +151,4 @@ class InbandAnswer:
     timed_out: bool = False
     unkillable: bool = False
     busy: bool = False
+    given_up: bool = False

@@ -14,6 +14,8 @@ from .facts import InbandAnswer
 _DEVICE_ID = re.compile(r"^Device ID +: ", re.MULTILINE)
 _FIRMWARE = re.compile(r"^Firmware Revision +: *([0-9][0-9A-Za-z.]{0,15})", re.MULTILINE)
 _AVAILABLE = re.compile(r"^Device Available +: *(\w{1,8})", re.MULTILINE)
+# Completion code 0xC3 by its name: "Timeout while processing command" (IPMI 2.0, table 5-2)
+_GIVEN_UP = re.compile(r"^Get Device ID command failed: Timeout\s*$", re.MULTILINE)
 _NOISE = re.compile(r"IANA PEN registry")
 
 
@@ -54,6 +56,7 @@ def read_answer(result: Result) -> InbandAnswer:
         timed_out=result.status is None,
         unkillable=result.unkillable,
         busy="Device or resource busy" in result.err,
+        given_up=_GIVEN_UP.search(result.err) is not None,
     )
 
 

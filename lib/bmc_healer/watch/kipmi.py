@@ -160,7 +160,9 @@ class KipmiWatch:
         )
         for line in lines:
             self._lines.put(line)
-        if patient.probe_due(self._config, now) and self._probes.start(patient.host, patient.learnt):
+        if patient.probe_due(self._config, now) and self._probes.start(
+            patient.host, patient.learnt, patient.gave_up
+        ):
             patient.probed(self._config, now)
 
     async def _ask_lan(self, patients: list[Patient]) -> None:

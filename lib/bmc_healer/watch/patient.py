@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bmc_healer.config.settings import Config, HostSettings
@@ -21,13 +21,15 @@ Line = dict[str, Any]
 class Patient:
     """State of one host in the kipmi watch.
 
-    :param last_answer: epoch seconds when in-band IPMI last completed something, or was probed
+    :param last_answer: epoch seconds when in-band IPMI last completed something briskly, or was probed
+    :param given_up: a probe came back with 0xC3 (a soft hang), and nothing has completed briskly since
     :param ask_at: epoch seconds when a probe may ask for GUID and firmware; None when that is done
     """
 
     host: HostSettings
     last_answer: float
     ask_at: float | None = None
+    given_up: bool = False
     illness: Illness = field(default_factory=Illness)
     lan: LanSeen = field(default_factory=LanSeen)
     samples: deque[Sample] = field(default_factory=deque)
@@ -50,8 +52,11 @@ class Patient:
         self.look = judge(self.samples, settings)
         if self.look is None:
             return []
-        if self.look.answering:
+        if self.look.window.brisk:
             self.last_answer = now
+            self.given_up = False
+        if self.given_up and self.look.signature is None:
+            self.look = replace(self.look, signature="given_up", suspicious=True)
         says = self.lan_verdict(config, now)
         before = self.illness.incident
         self.illness, event = advance(
@@ -104,6 +109,10 @@ class Patient:
         self.last_answer = now
         if self.ask_at is not None:
             self.ask_at = now + config.watch.probe_seconds
+
+    def gave_up(self) -> None:
+        """The interface gave the probe up in the BMC's place."""
+        self.given_up = True
 
     def learnt(self) -> None:
         """The BMC told its GUID and firmware."""

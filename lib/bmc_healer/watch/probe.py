@@ -2,7 +2,7 @@
 
 It goes through the same access as every command; whether one is due decides `Patient.probe_due`. From a
 healthy BMC it brings what later proves its identity: GUID and firmware. A BMC that hangs does not answer it,
-and its request makes the counters tell.
+and its request makes the counters tell; in a soft hang it is the answer, 0xC3, that tells.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable
 
 from bmc_healer.config.settings import Config, HostSettings
+from bmc_healer.diagnosis import soft_hang
 from bmc_healer.errors import HealerError
+from bmc_healer.host.facts import InbandAnswer
 
 from .wire import Line, Lines
 
@@ -29,22 +31,25 @@ class Probes:
         self._clock = clock
         self._under_way: set[str] = set()
 
-    def start(self, host: HostSettings, learnt: Callable[[], None]) -> bool:
+    def start(self, host: HostSettings, learnt: Callable[[], None], gave_up: Callable[[], None]) -> bool:
         """Ask now; False when this host is being asked, or enough others are.
 
         :param learnt: called in the probe's thread when the BMC has answered
+        :param gave_up: called there when the interface gave the request up in the BMC's place
         """
         if host.name in self._under_way or len(self._under_way) >= AT_ONCE:
             return False
         self._under_way.add(host.name)
         threading.Thread(
-            target=self._ask, args=(host, learnt), name=f"probe {host.name}", daemon=True
+            target=self._ask, args=(host, learnt, gave_up), name=f"probe {host.name}", daemon=True
         ).start()
         return True
 
-    def _ask(self, host: HostSettings, learnt: Callable[[], None]) -> None:
+    def _ask(self, host: HostSettings, learnt: Callable[[], None], gave_up: Callable[[], None]) -> None:
         try:
-            told = learn(host, self._limit, self._clock)
+            answer, told = learn(host, self._limit, self._clock)
+            if soft_hang(answer):
+                gave_up()
             if told:
                 self._lines.put({"store": {f"{LEARNT}{host.name}": {"at": self._clock()}}})
                 self._lines.put({"remember": {"host": host.name, **told}})
@@ -55,8 +60,8 @@ class Probes:
             self._under_way.discard(host.name)
 
 
-def learn(host: HostSettings, limit: float, clock: Callable[[], float]) -> Line:
-    """What a healthy BMC says in-band, as members of HostMemory; empty when it does not answer.
+def learn(host: HostSettings, limit: float, clock: Callable[[], float]) -> tuple[InbandAnswer, Line]:
+    """The answer, and what a healthy BMC says in-band, as members of HostMemory (empty: it did not answer).
 
     :raises HealerError: the host cannot be reached
     """
@@ -66,9 +71,9 @@ def learn(host: HostSettings, limit: float, clock: Callable[[], float]) -> Line:
     with open_access(host) as access:
         answer = inband_answer(access, limit=limit, mark=MARK)
         if not answer.answered:
-            return {}
+            return answer, {}
         learnt: Line = {"inband_ok_at": clock()}
         if answer.firmware:
             learnt["firmware"] = answer.firmware
         guid = inband_guid(access, limit=limit)
-        return learnt | ({"bmc_guid": guid} if guid else {})
+        return answer, learnt | ({"bmc_guid": guid} if guid else {})

@@ -7,7 +7,8 @@ Three rules, on every kernel, without sending anything:
 3. The same without load by kipmi: interrupt-driven, throttled, or a loaded host (kipmid has nice 19).
 
 A slow BMC completes 3 to 4 transactions in 10 s where a hung one completes none: a completed transaction
-refutes every rule but the first.
+refutes every rule but the first. One case looks like a slow BMC in all of this: a soft hang, where the
+interface itself completes every request with 0xC3. Only a probe tells the two apart (`given_up`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from bmc_healer.host.facts import KipmiThread
 
 from .snapshot import Sample
 
-Signature = Literal["high_mark", "stuck_counters", "hosed_count", "hung_clients"]
+Signature = Literal["high_mark", "stuck_counters", "hosed_count", "hung_clients", "given_up"]
+
+# Of the driver's counters, for each completed request: honest polling shows 8, 3 s an answer 300, a soft hang
+# (0xC3 after 4 s) 490 (guest, 6.1); so this is about a second
+LABOURED_TIMEOUTS = 100
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Window:
     def kipmi_percent(self) -> float:
         """CPU of the busiest kipmi thread, percent of one core."""
         return max((thread.cpu_percent for thread in self.kipmi), default=0.0)
+
+    @property
+    def brisk(self) -> bool:
+        """Requests complete as those of a healthy BMC do, not seconds each."""
+        return bool(self.completed) and self.timeouts < LABOURED_TIMEOUTS * (self.completed or 0)
 
     @property
     def stuck(self) -> bool:

@@ -48,6 +48,13 @@ def test_busy_after_a_reset_is_not_yet():
     assert read_answer(Result(1, "", "Unable to send command: Device or resource busy\n", 0.1)).busy
 
 
+def test_a_command_that_the_interface_gave_up_is_told_from_silence():
+    said = "Get Device ID command failed: 0xc3 Timeout\nGet Device ID command failed: Timeout\n"
+    assert read_answer(Result(1, "", NOISE + said, 28.3)).given_up
+    silent = "No data available\nGet Device ID command failed\n"
+    assert not read_answer(Result(1, "", NOISE + silent, 60.0)).given_up
+
+
 @given(st.text(), st.text(), st.one_of(st.none(), st.integers(0, 255)))
 def test_total(out, err, status):
     read_answer(Result(status, out, err, 1.0))

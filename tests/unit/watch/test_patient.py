@@ -9,7 +9,10 @@ from bmc_healer.watch.hysteresis import Illness
 from bmc_healer.watch.lan import LanSeen
 from bmc_healer.watch.patient import Patient
 
-from .samples import FIRST, IDLE, STUCK, client, series
+from .samples import FIRST, IDLE, SLOW, STUCK, after, client, series
+
+SOFT = {"kipmi": 20.0, "completed": 3, "timeouts": 1300}
+POLLED_LITTLE = {"kipmi": 1.0, "completed": 4, "timeouts": 30}
 
 NOW = 1_795_000_000.0
 CONFIG = Config(Mode.OBSERVE)
@@ -61,6 +64,33 @@ def test_the_next_one_is_an_hour_away_and_what_is_learnt_is_not_asked_again():
     made.learnt()
     made.last_answer = NOW + HOUR
     assert not made.probe_due(CONFIG, NOW + HOUR)
+
+
+def test_a_soft_hang_looks_like_work_until_a_probe_tells():
+    made = patient(SOFT, SOFT)
+    assert made.probe_due(CONFIG, NOW)  # what the interface completes for the BMC is no sign of life
+    made.gave_up()
+    told = show(made, SOFT)
+    assert told["trigger"].endswith("kipmi.high_cpu") and told["payload"]["signature"] == "given_up"
+    assert not made.probe_due(CONFIG, NOW + 2 * HOUR)  # known by now
+    assert show(made, SOFT) is None
+    for _ in range(CONFIG.watch.recover_polls - 1):
+        assert show(made, POLLED_LITTLE) is None
+    assert show(made, POLLED_LITTLE)["trigger"].endswith("kipmi.recovered")
+
+
+def test_brisk_work_puts_a_probe_off_and_slow_work_does_not():
+    made = patient(IDLE)
+    show(made, POLLED_LITTLE, NOW)
+    assert not made.probe_due(CONFIG, NOW + HOUR - 1)
+    show(made, SLOW, NOW + 60)
+    assert made.probe_due(CONFIG, NOW + HOUR)
+
+
+def show(made, window, now=NOW):
+    """The trigger that one more window causes."""
+    lines = made.examine(after(made.samples[-1], **window), CONFIG, now, held=False, settle_seconds=0.0)
+    return next((line for line in lines if "trigger" in line), None)
 
 
 def test_samples_of_another_boot_or_an_older_one_are_forgotten():

@@ -1,0 +1,90 @@
+"""A row of the matrix as `rows/*.yaml` holds it: what is broken, and what must be true afterwards.
+
+A row is played (`story`, the words are in stage.py) or points to a test that proves it (`test`). Members:
+
+id, fault           the case, in the words of the report
+guest               {driver, suite, irq, ...} of `lab.Lab`; `none`: a BMC alone, no guest
+story               what is done, in order: a list of single words with what they take
+outcome, healed_by  how the last heal of the story ends
+says                a part of its sentence; a list: every one
+rungs               the rungs that were tried in all heals of the story, in order
+resets              reset commands that reached the BMC, by channel, in order
+carried_out         how many of them it carried out (default: all)
+told                titles that chat heard, without the host's name
+host                the host afterwards: a word of HOST_STATES, see `afterwards.py`
+everyday            `make test` plays it too
+theme               its file's heading
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).parent / "rows"
+OUTCOMES = ("healed", "relieved", "escalated", "refused", "proposed", "not_needed", "")
+HOST_STATES = ("well", "relieved", "throttled", "untouched", "rebooted", "any")
+
+
+@dataclass(frozen=True)
+class Row:
+    """See the module."""
+
+    id: str
+    fault: str
+    outcome: str = ""
+    healed_by: str = ""
+    says: tuple[str, ...] = ()
+    rungs: tuple[str, ...] = ()
+    resets: tuple[str, ...] = ()
+    carried_out: int | None = None
+    told: tuple[str, ...] = ()
+    host: str = "any"
+    guest: dict[str, Any] | None = field(default_factory=lambda: {"driver": "stock"})
+    story: tuple[dict[str, Any], ...] = ()
+    test: str = ""
+    everyday: bool = False
+    theme: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.story) == bool(self.test):
+            raise ValueError(f"row {self.id}: either a story or a test")
+        if self.outcome not in OUTCOMES or self.host not in HOST_STATES:
+            raise ValueError(
+                f"row {self.id}: outcome {self.outcome!r} or host {self.host!r} is none there is"
+            )
+
+    @property
+    def lab(self) -> dict[str, Any]:
+        """What the row's guest is made of, all of it."""
+        return {"driver": "stock", **(self.guest or {})}
+
+
+def read(document: dict[str, Any]) -> Row:
+    """A row of its YAML."""
+    known = {one.name for one in fields(Row)}
+    if unknown := set(document) - known:
+        raise ValueError(f"row {document.get('id')}: there is no {', '.join(sorted(unknown))}")
+    made = dict(document)
+    if isinstance(made.get("says"), str):
+        made["says"] = [made["says"]]
+    if made.get("guest") == "none":
+        made["guest"] = None
+    for name in ("says", "rungs", "resets", "told", "story"):
+        made[name] = tuple(made.get(name) or ())
+    return Row(**made)
+
+
+def rows() -> list[Row]:
+    """All rows, file by file."""
+    found = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        document = yaml.safe_load(path.read_text())
+        found += [read({**one, "theme": document["theme"]}) for one in document["rows"]]
+    names = [row.id for row in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"rows with one id: {', '.join(sorted(twice))}")
+    return found

@@ -1,0 +1,59 @@
+"""Every row that has a story, played against the real kernel and checked from outside."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.guest.healer import HOST, Healer
+from tests.guest.matrix import afterwards
+from tests.guest.matrix.row import Row, rows
+from tests.guest.matrix.stage import Stage, check
+from tests.guest.outside import channels
+
+TRIED = ("done", "failed", "stuck")
+
+
+def played() -> list[object]:
+    """Those with a guest; a hung legacy guest spins a core, so one worker has them all."""
+    found = []
+    for row in rows():
+        if not row.story:
+            continue
+        marks = [] if row.everyday else [pytest.mark.matrix]
+        if row.lab["driver"] == "legacy":
+            marks.append(pytest.mark.xdist_group("legacy"))
+        found.append(pytest.param(row, row.lab, id=row.id, marks=marks))
+    return found
+
+
+@pytest.mark.parametrize(("row", "lab"), played(), indirect=["lab"])
+def test_row(row: Row, lab, tmp_path, chat, record_property) -> None:
+    lab.bmc.reset_seconds(3)
+    was = afterwards.before(lab)
+    stage = Stage(lab, tmp_path, chat)
+    try:
+        stage.play(row.story)
+    finally:
+        stage.healer.close()
+    record_property("outcome", stage.ended.told.get("outcome") if stage.ended else "")
+    record_property("resets", " ".join(channels(lab)))
+    assert channels(lab) == list(row.resets)
+    assert lab.bmc.status().resets == (len(row.resets) if row.carried_out is None else row.carried_out)
+    if stage.ended is not None:
+        check(stage.ended, row.outcome, row.healed_by, row.says)
+    assert tuple(rung for one in stage.installations for rung in rungs(one)) == row.rungs
+    assert tuple(title.removeprefix(f"{HOST}: ") for title in chat.titles) == row.told
+    afterwards.STATES[row.host](lab, was)
+    if row.host != "rebooted":
+        afterwards.assert_unharmed(lab, was)
+    afterwards.assert_no_secret(lab, tmp_path / "state", chat.heard)
+
+
+def rungs(healer: Healer) -> list[str]:
+    """The rungs that were tried, in all heals, in order."""
+    return [
+        step["rung"]
+        for incident in reversed(healer.incidents())
+        for step in healer.report(incident["id"])["steps"]
+        if not step["step"].startswith("gate_") and step["verdict"] in TRIED
+    ]

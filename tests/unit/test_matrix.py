@@ -1,0 +1,71 @@
+"""The fault matrix holds together: each row says what it must, and what proves it is there."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.guest.matrix import afterwards
+from tests.guest.matrix.report import Result, report
+from tests.guest.matrix.row import HOST_STATES, Row, read, rows
+from tests.guest.matrix.stage import Stage
+
+ROOT = Path(__file__).parents[2]
+EVERYDAY = 15  # guest rows that make test may play besides the guest tests
+
+
+def functions(path: str) -> set[str]:
+    tree = ast.parse((ROOT / path).read_text())
+    return {one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)}
+
+
+def test_every_row_says_how_it_ends_and_its_words_are_known() -> None:
+    for row in rows():
+        assert row.id and row.fault and row.theme
+        assert all(hasattr(Stage, f"do_{word}") for part in row.story for word in part), row.id
+        assert row.outcome or row.test, row.id
+
+
+def test_what_proves_a_row_is_there() -> None:
+    for row in rows():
+        if row.test:
+            path, _, name = row.test.partition("::")
+            assert name.partition("[")[0] in functions(path), row.test
+
+
+def test_every_state_of_a_host_can_be_looked_for() -> None:
+    assert set(afterwards.STATES) == set(HOST_STATES)
+
+
+def test_make_test_plays_a_few() -> None:
+    assert 0 < sum(row.everyday for row in rows()) <= EVERYDAY
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"outcom": "healed"}, {"outcome": "fine"}, {"host": "ill"}, {"test": "x::y"}, {"story": None}],
+)
+def test_a_row_that_makes_no_sense_is_refused(changes: dict[str, object]) -> None:
+    good = {"id": "one", "fault": "none", "outcome": "healed", "story": [{"heal": None}]}
+    read(good)
+    with pytest.raises(ValueError, match="one"):
+        read({**good, **changes})
+
+
+def test_the_report_counts_what_failed_what_is_missing_and_resets_too_many() -> None:
+    one = Row("a", "x", outcome="healed", resets=("lan",), story=({"heal": None},), theme="T")
+    other = Row("b", "y", test="tests/t.py::test_b", theme="T")
+    done = [
+        Result("p::r[a]", 61.0, True, {"resets": "lan"}),
+        Result("tests/t.py::test_b[1]", 1.0, True, {}),
+        Result("tests/t.py::test_b[2]", 2.0, True, {}),
+    ]
+    proofs = [(one, "p::r[a]"), (other, other.test)]
+    text, good = report(proofs, done)
+    assert good and "2 rows, 2 as expected, 0 not, 0 not run; resets that should not have been: 0." in text
+    assert "| **b** y | - | - | - | - | 3 | as expected |" in text
+    twice = Result("p::r[a]", 61.0, False, {"resets": "lan lan"})
+    text, good = report(proofs, [twice])
+    assert not good and "0 as expected, 1 not, 1 not run; resets that should not have been: 1." in text
