@@ -8,10 +8,11 @@ import yaml
 from bmc_sensor import BmcSensor
 from st2tests.base import BaseSensorTestCase
 
+from bmc_healer.state.keys import fleet_part
 from tests.loopback import Loopback
 from tests.watching import Watching
 
-ANSWERED = "bmc_healer:w:bmc:answered:"
+ANSWERED = f"bmc_healer:l:{fleet_part('db01')}:bmc:"
 PASSWORD = "a-pa55word"
 
 

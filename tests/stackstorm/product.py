@@ -132,6 +132,6 @@ class Product:
 
     def forget(self) -> None:
         """Everything the pack knows, so that the next test begins with an empty datastore."""
-        for prefix in ("f:", "h:", "i:", "o:", "w:"):
+        for prefix in ("f:", "h:", "i:", "l:", "o:", "s:", "w:"):
             for key in self.api.keys(f"{PACK}:{prefix}"):
                 self.api.forget(key)

@@ -146,5 +146,5 @@ def test_the_sensors_watch_them_and_an_outage_of_many_is_one_small_trigger(
 
 def answered(product):
     """The hosts whose BMC has answered the sensor, as it keeps them."""
-    (kept,) = product.api.keys(f"{PACK}:w:bmc:answered:").values() or ["{}"]
-    return json.loads(kept).get("document", {}).get("hosts", [])
+    kept = [json.loads(value) for key, value in product.api.keys(f"{PACK}:l:").items() if ":bmc:" in key]
+    return [host for entry in kept for host in entry["document"]]

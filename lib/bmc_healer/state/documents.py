@@ -6,7 +6,7 @@
 | `f:candidate:<id>:` | Lock that somebody would like to have | after a minute |
 | `f:heal:<incident>:` | PastHeal | after an hour: for the budgets per hour |
 | `f:pause:<target>:` | Pause | at `until` |
-| `f:mass:<label>:` | MassOutage | at `until` |
+| `f:mass:<label>:<watch>:` | MassOutage | at `until` |
 | `f:badlogin:<credential>:<bmc>:` | BadLogin | after a day |
 | `f:stopped:<credential>:` | StoppedCredential | by a person |
 | `h:<host>:fence:` | Fence | never |
@@ -16,6 +16,9 @@
 | `h:<host>:latch:` | Latch | by a person or recovery |
 | `h:<host>:memory:<field>:` | {"value": ...} | never |
 | `h:<host>:ack:<key>:` | {"key", "at"} | after 7 days |
+| `l:<part>:<watch>:` | {"name", "document"}: host to `LanSeen`, of a part of the fleet | never |
+| `w:<watch>:<name>:` | {"name", "document"}: what a watch wants to know again after a restart | never |
+| `s:<watch>:<sensor>:` | {"name", "machine", "process", "at"}: who shares the fleet | after ten minutes |
 """
 
 from __future__ import annotations

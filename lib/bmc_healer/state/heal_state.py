@@ -16,7 +16,7 @@ from typing import Any
 
 from bmc_healer.errors import StateError
 from bmc_healer.executions import Executions
-from bmc_healer.state import incidents, keys
+from bmc_healer.state import incidents, keys, lan
 from bmc_healer.state.claim import Decide, take_lock
 from bmc_healer.state.deed import CLOSED_SECONDS, WEEK, Deed
 from bmc_healer.state.documents import Fence, Lock
@@ -200,6 +200,10 @@ class HealState(Stops):
     def memory(self, host: str) -> HostMemory:
         """What was learnt while it was well."""
         return self.host(host).memory
+
+    def memory_and_lan(self, host: str) -> HostMemory:
+        """The same, and what the watches saw of its BMC on the LAN."""
+        return lan.newest(self.memory(host), lan.seen_by_watches(self._store, host))
 
     def remember(self, host: str, **changes: Any) -> None:
         """Set fields of `HostMemory`, each under a key of its own: two writers do not undo each other."""

@@ -43,15 +43,17 @@ class Stops:
         if target.startswith("host="):
             self.unlatch(target.removeprefix("host="))
 
-    def declare_mass_outage(self, label: str, hosts: Iterable[str], until: float) -> None:
-        """:param label: `fleet` or a label as `key=value`."""
+    def declare_mass_outage(self, label: str, hosts: Iterable[str], until: float, by: str = "") -> None:
+        """:param label: `fleet` or a label as `key=value`
+        :param by: which watch says so: another's is not ended by this one's end
+        """
         now = self._clock()
         outage = MassOutage(label, tuple(sorted(hosts)), now, until)
-        self._store.write(keys.key(keys.FLEET, "mass", label), asdict(outage), ttl=until - now)
+        self._store.write(keys.key(keys.FLEET, "mass", label, by), asdict(outage), ttl=until - now)
 
-    def end_mass_outage(self, label: str) -> None:
-        """It is over, as the sensor saw."""
-        self._store.delete(keys.key(keys.FLEET, "mass", label))
+    def end_mass_outage(self, label: str, by: str = "") -> None:
+        """It is over, as that watch saw."""
+        self._store.delete(keys.key(keys.FLEET, "mass", label, by))
 
     def bad_login(self, credential: str, bmc_address: str) -> bool:
         """A BMC refused the credential; True when it is stopped everywhere now."""

@@ -41,7 +41,7 @@ def gather(
         except HostAccessError as broken:
             error = broken.sentence
     bmc = rt.look_at_bmc(host, pinned)
-    memory, now = rt.state.memory(host.name), rt.clock()
+    memory, now = rt.state.memory_and_lan(host.name), rt.clock()
     if (
         bmc is not None
     ):  # what this look teaches counts for its own diagnosis: silent since just now is booting

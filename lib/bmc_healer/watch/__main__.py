@@ -1,7 +1,8 @@
 """`python -m bmc_healer.watch kipmi|bmc`: the watch process behind a sensor; see `wire.py` for its life.
 
 First line in: {"config": {...}, "state": {name: document}, "secrets": {password_key: password}, "stopped":
-[credential, ...]}; later lines: {"acknowledged": [key, ...]}. Lines out:
+[credential, ...], "share": parts of the fleet or null for all}; later lines: {"acknowledged": [key, ...]} and
+{"share": ..., "state": ...}. Lines out:
 
     {"trigger": "bmc_healer.kipmi.high_cpu", "payload": {...}}
     {"store": {name: document or null}}           persisted before the next line is taken; later `state`
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from typing import Any, Protocol
 
@@ -24,6 +26,7 @@ from bmc_healer.config.load import from_dict
 from bmc_healer.config.settings import Config
 from bmc_healer.errors import ConfigError
 
+from .share import Share
 from .wire import Line, Lines, first_line, follow, vanish
 
 RETRY_SECONDS = (5.0, 15.0, 60.0)
@@ -41,6 +44,10 @@ class Watch(Protocol):
         """Keys of incidents that need not be told again."""
         ...
 
+    def share(self, share: Share, state: dict[str, Line]) -> None:
+        """The parts of the fleet to watch from now on, and what others knew of them."""
+        ...
+
 
 def main(kind: str) -> None:
     """Watch until stdin ends."""
@@ -50,17 +57,26 @@ def main(kind: str) -> None:
         return
     loop = asyncio.new_event_loop()
     watches: list[Watch] = []
+    starting = threading.Lock()
 
     def take(later: Line) -> None:
-        keys = frozenset(map(str, later.get("acknowledged", [])))
-        for watch in watches:
-            loop.call_soon_threadsafe(watch.acknowledge, keys)
+        with starting:
+            if not watches:
+                line.update(later)
+                return
+        if "share" in later:
+            loop.call_soon_threadsafe(watches[0].share, *_share(later))
+        loop.call_soon_threadsafe(watches[0].acknowledge, frozenset(later.get("acknowledged", [])))
 
     follow(sys.stdin.buffer, take)
     try:
         config, inventory = usable(line.get("config") or {}, lines)
-        watches.append(open_watch(kind, config, inventory, line, lines))
-        loop.run_until_complete(_run(watches[0], lines))
+        watch = open_watch(kind, config, inventory, line, lines)
+        with starting:
+            watch.share(*_share(line))
+            watches.append(watch)
+            line.clear()
+        loop.run_until_complete(_run(watch, lines))
     except BrokenPipeError:  # the sensor is gone; its end of stdin says so too
         vanish()
 
@@ -92,6 +108,11 @@ def usable(document: dict[str, Any], lines: Lines) -> tuple[Config, Inventory]:
         lines.put({"beat": time.time()})
         time.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
         attempt += 1
+
+
+def _share(line: Line) -> tuple[Share, dict[str, Line]]:
+    parts = line.get("share")
+    return None if parts is None else frozenset(parts), line.get("state") or {}
 
 
 def _blank(document: dict[str, Any]) -> bool:

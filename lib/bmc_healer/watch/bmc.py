@@ -14,15 +14,17 @@ from bmc_healer.bmc.ping import sweep
 from bmc_healer.config.inventory import Inventory
 from bmc_healer.config.settings import Config, HostSettings
 from bmc_healer.errors import BmcError, ConfigError
+from bmc_healer.state.keys import fleet_part
 
 from . import lan, payload
 from .confirm import Confirm
 from .hysteresis import Event, Incident
-from .oob import LanPatient, confirmed, refuted, swept
+from .oob import LanPatient, confirmed, refuted, swept, taken_over
 from .outages import Outages
+from .share import Share, owns
 from .wire import Line, Lines
 
-ANSWERED = "answered"
+REFRESH_SECONDS = 3600.0  # what is kept of all says when each was last seen, at least to within this
 
 
 class BmcWatch:
@@ -49,13 +51,15 @@ class BmcWatch:
         self._clock = clock
         self._random = rng or random.Random()  # noqa: S311 (jitter)
         self._addresses = Addresses(lambda text: lines.log("warning", text), clock)
-        self._answered = set(state.get(ANSWERED, {}).get("hosts", []))
         self._patients: dict[str, LanPatient] = {}
         self._outages = Outages("oob", config.watch, state, lines)
         self._trouble: str | None = None
         self._hosts: dict[str, HostSettings] = {}
         self._labels: dict[str, tuple[str, ...]] = {}
         self._revision = -1
+        self._share: Share = None
+        self._changed: set[str] = set()  # parts of the fleet of which there is something new to keep
+        self._kept_at = clock()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -80,11 +84,18 @@ class BmcWatch:
             if incident is not None and incident.key in keys:
                 self._patients[name] = replace(patient, incident=replace(incident, acknowledged=True))
 
+    def share(self, share: Share, state: dict[str, Line]) -> None:
+        """Which parts of the fleet to watch from the next round on, and what others knew of them."""
+        self._share, self._state, self._revision = share, state, -1
+
     def _reconcile(self) -> None:
-        """The hosts that have a BMC now."""
+        """The hosts that have a BMC now, and what an earlier watch knew of those that are new."""
         self._inventory.refresh()
         if self._inventory.revision != self._revision:
-            self._hosts = {host.name: host for host in self._inventory.hosts() if host.bmc is not None}
+            ours = (host for host in self._inventory.hosts() if host.bmc is not None)
+            self._hosts = {host.name: host for host in ours if owns(self._share, host.name)}
+            self._patients = {name: self._patients.get(name) or self._known(name) for name in self._hosts}
+            self._state = {}
             same: dict[tuple[str, ...], tuple[str, ...]] = {}
             keys = ((name, host.label_keys) for name, host in self._hosts.items())
             self._labels = {name: same.setdefault(labels, labels) for name, labels in keys}
@@ -94,17 +105,15 @@ class BmcWatch:
         """One sweep and what follows from it."""
         peers = await asyncio.to_thread(self._addresses.peers, hosts.values())
         found = await asyncio.to_thread(sweep, set(peers.values()))
-        for name in self._patients.keys() - peers.keys():
-            del self._patients[name]
         now = self._clock()
         for name, peer in peers.items():
             self._take(name, peer, peer in found.alive, now)
-        self._remember_answered()
         self._assess_mass()
+        self._keep(now)
         await self._confirm_suspects(hosts, peers)
 
     def _take(self, name: str, peer: Peer, alive: bool, now: float) -> None:
-        before = self._patients.get(name) or self._known(name)
+        before = self._patients[name]
         after, event = swept(before, alive, self._config.watch, now)
         self._patients[name] = after
         if event is Event.REPEAT and after.incident is not None:
@@ -114,20 +123,23 @@ class BmcWatch:
             told = payload.recovered(before.incident, "oob", now)
             self._lines.put(payload.trigger("bmc.recovered", told))
         if after.answered and lan.transition(before.lan, after.lan):
-            if before.lan.alive_at is None and name in self._answered and not after.lan.dark_now:
-                return  # known to answer since an earlier watch
-            self._lines.put({"remember": {"host": name, **lan.memory(after.lan)}})
+            self._changed.add(fleet_part(name))
 
     def _known(self, name: str) -> LanPatient:
         """What an earlier watch knew."""
         incident = Incident.from_document(self._state.get(f"incident:{name}"))
-        return LanPatient(answered=name in self._answered, incident=incident)
+        seen = lan.of_host(self._state, name)
+        return taken_over(seen, incident, self._config.watch, self._clock())
 
-    def _remember_answered(self) -> None:
-        new = {name for name, patient in self._patients.items() if patient.answered} - self._answered
-        if new:
-            self._answered |= new
-            self._lines.put({"store": {ANSWERED: {"hosts": sorted(self._answered)}}})
+    def _keep(self, now: float) -> None:
+        """What changed, before any single host is told: its heal will ask when its LAN fell silent."""
+        if now - self._kept_at >= REFRESH_SECONDS:
+            self._kept_at = now
+            self._changed = {fleet_part(name) for name in self._patients}
+        changed, self._changed = self._changed, set()
+        known = ((name, patient.lan) for name, patient in self._patients.items() if patient.answered)
+        for name, document in lan.documents(changed, known if changed else ()).items():
+            self._lines.put({"store": {name: document}})
 
     def _assess_mass(self) -> None:
         answered = {name: patient for name, patient in self._patients.items() if patient.answered}
@@ -143,7 +155,9 @@ class BmcWatch:
         suspects = [
             name
             for name, patient in self._patients.items()
-            if patient.suspect(self._config.watch) and not self._outages.hold(self._labels[name])
+            if patient.suspect(self._config.watch)
+            and name in peers
+            and not self._outages.hold(self._labels[name])
         ]
         for name, error in await self._ask(suspects, hosts, peers):
             now = self._clock()

@@ -19,8 +19,10 @@ from bmc_healer.executions import Executions
 
 from .child import ChildLost, WatchChild
 from .ledger import Ledger
+from .members import NOTHING, Member
 from .overdue import Overdue, Telling
 from .payload import trigger
+from .share import Share
 
 RESTART_SECONDS = (1.0, 5.0, 15.0, 60.0)  # between starts; the last one stays
 STEADY_SECONDS = 300.0  # a process that lived this long is started again without a pause
@@ -50,6 +52,7 @@ class Bridge:
     """:param kind: `kipmi` or `bmc`; the latter also looks for overdue heals and for messages that wait
     :param service: the sensor's service: a datastore, and the first `dispatch`
     :param engine: None where all this is done for us (packrunner)
+    :param me: which of several sensors that share a fleet; None: as this process tells
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Bridge:
         *,
         engine: Engine | None = None,
         clock: Callable[[], float] = time.time,
+        me: Member | None = None,
     ) -> None:
         self._kind = kind
         self._service = service
@@ -70,7 +74,9 @@ class Bridge:
         self._engine = engine
         self._clock = clock
         self._settings = _watch_settings(config)
-        self._ledger = Ledger(kind, service, clock)
+        self._ledger = Ledger(kind, service, clock, me)
+        self._members = self._ledger.members
+        self._share: Share = NOTHING  # as the watch process knows it
         self._child: WatchChild | None = None
         self._lines: deque[dict[str, Any]] = deque()
         self._starts = 0
@@ -98,14 +104,15 @@ class Bridge:
 
     def _turn(self) -> None:
         now = self._clock()
-        if self._child is None and now >= self._next_start:
-            self._start(now)
         if self._child is not None:
             self._child.flush()
             if len(self._lines) < BACKLOG:
                 self._hear(self._child.read(), now)
             if now - self._heard > SILENT_SECONDS:
                 raise ChildLost(f"no sign of life for {SILENT_SECONDS:.0f} s")
+        self._renew_share()
+        if self._child is None and now >= self._next_start:
+            self._start(now).flush()
         while self._lines:
             self._take(self._lines[0])
             self._lines.popleft()
@@ -114,10 +121,33 @@ class Bridge:
             self._checked = now
             self._read_again()
 
-    def _start(self, now: float) -> None:
+    def _renew_share(self) -> None:
+        """Before a line is taken: what was found of a host that another watches by now is not told."""
+        try:
+            if self._members.due():
+                self._members.renew()
+        except HealerError:
+            self._members.let_go()
+            if self._members.share == NOTHING:
+                self._hand_over({})
+            raise
+        if self._members.share != self._share:
+            if self._members.others or self._share != NOTHING:  # who is alone from the start need not say so
+                self._logger.info("%s", self._members.sentence())
+            self._hand_over(self._ledger.documents() if self._child is not None else {})
+
+    def _hand_over(self, state: dict[str, Any]) -> None:
+        """Tell the watch process which part of the fleet is its, and what was known of it."""
+        if self._child is not None and self._members.share != self._share:
+            self._child.send({"share": _listed(self._members.share), "state": state})
+            self._child.flush()
+        self._share = self._members.share
+
+    def _start(self, now: float) -> WatchChild:
         self._next_start = now + RESTART_SECONDS[min(self._starts, len(RESTART_SECONDS) - 1)]
         self._starts += 1
         first: dict[str, Any] = {"config": self._config, "state": self._ledger.documents()}
+        first["share"] = _listed(self._members.share)
         if self._kind == "bmc":
             first |= {
                 "secrets": self._ledger.secrets(self._config),
@@ -125,6 +155,7 @@ class Bridge:
             }
         self._child = WatchChild(self._kind, first)
         self._started = self._heard = now
+        return self._child
 
     def _restart(self, why: str) -> None:
         self.close()
@@ -156,6 +187,8 @@ class Bridge:
         self._lines.append(line)
 
     def _take(self, line: dict[str, Any]) -> None:
+        if not self._ledger.concerns(line):
+            return
         try:
             self._ledger.take(line)
         except (KeyError, TypeError, ValueError) as error:  # it would be no better the next time
@@ -227,6 +260,10 @@ class Bridge:
         if trouble != self._trouble:
             self._trouble = trouble
             self._logger.error("%s", trouble)
+
+
+def _listed(share: Share) -> list[str] | None:
+    return None if share is None else sorted(share)
 
 
 def _watch_settings(config: dict[str, Any]) -> WatchSettings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -26,9 +26,13 @@ WINDOW = 4 * LINE_LIMIT  # bytes a host may send ahead before it is made to wait
 
 @dataclass
 class Channel:
-    """The connection to one host, opened by the first `sample` and after every failure anew."""
+    """The connection to one host, opened by the first `sample` and after every failure anew.
+
+    :param turns: so many may be opened at once
+    """
 
     host: HostSettings
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     _connection: Any = None
     _process: Any = None
     _hello: Hello | None = None
@@ -46,9 +50,10 @@ class Channel:
         """
         try:
             if self._hello is None:
-                self._hello = await asyncio.wait_for(
-                    self._open(), self.host.ssh.connect_timeout + ANSWER_SECONDS
-                )
+                async with self.turns:
+                    self._hello = await asyncio.wait_for(
+                        self._open(), self.host.ssh.connect_timeout + ANSWER_SECONDS
+                    )
             self._number += 1
             self._process.stdin.write(f"{self._number}\n")
             line = await asyncio.wait_for(self._line(), ANSWER_SECONDS)

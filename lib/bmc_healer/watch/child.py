@@ -8,6 +8,7 @@ happens with the end of the sensor, however it comes.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -21,6 +22,8 @@ import bmc_healer
 
 INHERITED = ("PATH", "LANG", "HOME", "SSH_AUTH_SOCK")
 CHUNK = 4096  # PIPE_BUF on Linux: what a pipe that is ready takes without blocking
+PIPE_SIZE = 1 << 20  # bytes, the most that Linux gives anybody: what is known of ten thousand hosts fits in
+PATIENCE_SECONDS = 0.1  # for a child that reads what did not fit
 READ_LIMIT = 1 << 20  # bytes taken from the child in one go; the rest stays in the pipe, and the child waits
 LINE_LIMIT = 8 << 20  # bytes; longer is no line of ours (the names of 100,000 BMCs are 2 MB)
 
@@ -48,6 +51,10 @@ class WatchChild:
             cwd="/",
             start_new_session=True,
         )
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None  # noqa: S101 (PIPE)
+            with contextlib.suppress(OSError):  # an administrator may allow less; then it takes longer
+                fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_SIZE)
         self._unsent = b""
         self._partial = b""
         self.send(first)
@@ -57,13 +64,13 @@ class WatchChild:
         self._unsent += json.dumps(line).encode() + b"\n"
 
     def flush(self) -> None:
-        """Write what the pipe takes now.
+        """Write what the pipe takes, as long as the child reads.
 
         :raises ChildLost: the child does not read any more
         """
         assert self._process.stdin is not None  # noqa: S101 (PIPE)
         number = self._process.stdin.fileno()
-        while self._unsent and select.select([], [number], [], 0)[1]:
+        while self._unsent and select.select([], [number], [], PATIENCE_SECONDS)[1]:
             try:
                 written = os.write(number, self._unsent[:CHUNK])
             except OSError as error:

@@ -8,25 +8,31 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from bmc_healer.bmc.addresses import Addresses
 from bmc_healer.bmc.ping import sweep
 from bmc_healer.config.inventory import Inventory
 from bmc_healer.config.settings import Config, HostSettings
 from bmc_healer.errors import BmcError, ConfigError, HostAccessError
+from bmc_healer.state.keys import fleet_part
 
 from . import lan
 from .hysteresis import Illness, Incident
 from .outages import Outages
 from .patient import Patient
 from .probe import LEARNT, Probes
-from .prober import Prober, open_prober
+from .prober import Prober, Probers
+from .share import Share, owns
 from .snapshot import Sample
+from .start import start_delays
 from .wire import Line, Lines
 
 BACKOFF_SECONDS = (5.0, 15.0, 60.0, 300.0)  # between attempts to reach a host; the last one stays
-START_PER_SECOND = 40  # SSH connections opened per second after a start
+LEARNT_SECONDS = 60.0  # between two times that what was learnt is kept
 
 
 class KipmiWatch:
@@ -43,7 +49,7 @@ class KipmiWatch:
         *,
         clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
-        prober: Callable[[HostSettings], Prober] = open_prober,
+        prober: Callable[[HostSettings], Prober] | None = None,
     ) -> None:
         self._config = config
         self._inventory = inventory
@@ -51,13 +57,16 @@ class KipmiWatch:
         self._lines = lines
         self._clock = clock
         self._random = rng or random.Random()  # noqa: S311 (jitter)
-        self._prober = prober
+        self._prober = prober or Probers()
         self._patients: dict[str, Patient] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._revision = -1
         self._addresses = Addresses(lambda text: lines.log("warning", text), clock)
         self._outages = Outages("inband", config.watch, state, lines)
         self._probes = Probes(config, lines, clock)
+        self._share: Share = None
+        self._changed: set[str] = set()  # names of documents in which there is something new to keep
+        self._learnt_kept = 0.0
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -78,12 +87,17 @@ class KipmiWatch:
             swept_all = self._clock() if everybody else swept_all
             await self._ask_lan([p for p in self._patients.values() if everybody or p.closely])
             self._assess_mass()
+            self._keep(self._clock())
             await asyncio.sleep(window * self._random.uniform(0.8, 1.0))
 
     def acknowledge(self, keys: frozenset[str]) -> None:
         """Keys of incidents that begin_heal took up."""
         for patient in self._patients.values():
             patient.acknowledge(keys)
+
+    def share(self, share: Share, state: dict[str, Line]) -> None:
+        """Which parts of the fleet to watch from now on, and what others knew of them."""
+        self._share, self._state, self._revision = share, state, -1
 
     def _reconcile(self) -> None:
         """A task for each host that is configured now; those last seen ill start first."""
@@ -95,27 +109,32 @@ class KipmiWatch:
         self._inventory.refresh()
         if self._inventory.revision == self._revision:
             return
-        hosts = {host.name: host for host in self._inventory.hosts() if host.transport != "none"}
+        ours = (host for host in self._inventory.hosts() if host.transport != "none")
+        hosts = {host.name: host for host in ours if owns(self._share, host.name)}
         self._revision = self._inventory.revision
-        for name in [n for n, p in self._patients.items() if hosts.get(n) != p.host]:
+        gone = {n: self._patients.pop(n) for n, p in list(self._patients.items()) if hosts.get(n) != p.host}
+        for name in gone:
             self._tasks.pop(name).cancel()
-            del self._patients[name]
-        fresh = [host for name, host in hosts.items() if name not in self._patients]
-        spread = min(len(fresh) / START_PER_SECOND, self._config.watch.poll_seconds)
-        for host in fresh:
-            illness = Illness(Incident.from_document(self._state.get(f"incident:{host.name}")))
-            seen = lan.LanSeen(**self._state.get(f"lan:{host.name}", {}))
-            ask_at = self._clock() + self._random.uniform(0.1, 1.0) * self._config.watch.probe_seconds
-            patient = Patient(
-                host,
-                last_answer=ask_at - self._config.watch.probe_seconds,
-                ask_at=None if f"{LEARNT}{host.name}" in self._state else ask_at,
-                illness=illness,
-                lan=seen,
-            )
-            self._patients[host.name] = patient
-            delay = 0.0 if illness.incident else self._random.uniform(0, spread)
-            self._start(patient, delay)
+        fresh = {name: host for name, host in hosts.items() if name not in self._patients}
+        for host in fresh.values():
+            self._patients[host.name] = self._known(host, gone.get(host.name))
+        ill = {name for name in fresh if self._patients[name].illness.incident}
+        for name, delay in start_delays(fresh, ill, self._random).items():
+            self._start(self._patients[name], delay)
+        self._state = {}
+
+    def _known(self, host: HostSettings, before: Patient | None) -> Patient:
+        """A host to begin with: what was known of it before its settings changed, or to an earlier watch."""
+        if before is not None:
+            return replace(before, host=host, samples=deque(), look=None)
+        illness = Illness(Incident.from_document(self._state.get(f"incident:{host.name}")))
+        seen = lan.of_host(self._state, host.name) or lan.LanSeen()
+        learnt = host.name in self._state.get(f"{LEARNT}{fleet_part(host.name)}", {})
+        seconds = self._config.watch.probe_seconds
+        ask_at = self._clock() + self._random.uniform(0.1, 1.0) * seconds
+        return Patient(
+            host, ask_at - seconds, ask_at=None if learnt else ask_at, illness=illness, lan=seen
+        )
 
     def _start(self, patient: Patient, delay: float) -> None:
         task = asyncio.get_running_loop().create_task(self._attend(patient, delay))
@@ -160,10 +179,14 @@ class KipmiWatch:
         )
         for line in lines:
             self._lines.put(line)
-        if patient.probe_due(self._config, now) and self._probes.start(
-            patient.host, patient.learnt, patient.gave_up
-        ):
-            patient.probed(self._config, now)
+        if patient.probe_due(self._config, now):
+            learnt = partial(self._learnt, patient)
+            if self._probes.start(patient.host, learnt, patient.gave_up):
+                patient.probed(self._config, now)
+
+    def _learnt(self, patient: Patient) -> None:
+        patient.learnt()
+        self._changed.add(f"{LEARNT}{fleet_part(patient.host.name)}")
 
     async def _ask_lan(self, patients: list[Patient]) -> None:
         hosts = {patient.host.name: patient for patient in patients}
@@ -179,10 +202,24 @@ class KipmiWatch:
             patient = hosts[name]
             before, patient.lan = patient.lan, lan.seen(patient.lan, peer in found.alive, self._clock())
             if before.dark_now != patient.lan.dark_now:
-                told = {"alive_at": patient.lan.alive_at, "dark_at": patient.lan.dark_at}
-                told["dark_since"] = patient.lan.dark_since
-                self._lines.put({"store": {f"lan:{name}": told}})
-                self._lines.put({"remember": {"host": name, **lan.memory(patient.lan)}})
+                self._changed.add(lan.name_of(fleet_part(name)))
+
+    def _keep(self, now: float) -> None:
+        """What has changed, each document with a whole part of the fleet; of what was learnt now and then."""
+        if now - self._learnt_kept < LEARNT_SECONDS:
+            due = {name for name in self._changed if not name.startswith(LEARNT)}
+        else:
+            due, self._learnt_kept = set(self._changed), now
+        self._changed -= due
+        if not due:
+            return
+        seen = ((name, p.lan) for name, p in self._patients.items() if p.lan != lan.LanSeen())
+        documents = lan.documents({fleet_part(name) for name in self._patients}, seen)
+        for name, patient in self._patients.items():
+            if patient.ask_at is None:
+                documents.setdefault(f"{LEARNT}{fleet_part(name)}", {})[name] = True
+        for name in sorted(due & documents.keys()):
+            self._lines.put({"store": {name: documents[name]}})
 
     def _assess_mass(self) -> None:
         """Many ill hosts at once are told as one; their own triggers are held back, pending ones too."""

@@ -7,8 +7,11 @@ the LAN often returns minutes before KCS.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from bmc_healer.state.keys import fleet_part
 
 Verdict = Literal["alive", "booting", "dark", "unknown"]
 
@@ -54,7 +57,25 @@ def transition(before: LanSeen, after: LanSeen) -> bool:
     return (before.alive_at is None and after.alive_at is not None) or before.dark_now != after.dark_now
 
 
-def memory(lan: LanSeen) -> dict[str, float]:
-    """The members of HostMemory that the pings teach."""
-    told = {"lan_alive_at": lan.alive_at, "lan_dark_at": lan.dark_at, "lan_dark_since": lan.dark_since}
-    return {name: value for name, value in told.items() if value is not None}
+def name_of(part: str) -> str:
+    """The document of a part of the fleet."""
+    return f"lan:{part}"
+
+
+def of_host(state: Mapping[str, dict[str, Any]], host: str) -> LanSeen | None:
+    """What the documents of an earlier watch say of a host's BMC; None: it never answered."""
+    times = state.get(name_of(fleet_part(host)), {}).get(host)
+    return LanSeen(*times) if isinstance(times, list) and len(times) == 3 else None
+
+
+def documents(parts: Collection[str], seen: Iterable[tuple[str, LanSeen]]) -> dict[str, dict[str, Any]]:
+    """By name: the hosts of these parts with the three times of `LanSeen`.
+
+    :param seen: all that are known, of whatever part
+    """
+    found: dict[str, dict[str, Any]] = {name_of(part): {} for part in sorted(parts)}
+    for host, lan in seen:
+        if (part := fleet_part(host)) in parts:
+            times = (lan.alive_at, lan.dark_at, lan.dark_since)
+            found[name_of(part)][host] = [time and round(time, 1) for time in times]
+    return found

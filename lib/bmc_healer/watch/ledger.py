@@ -13,31 +13,59 @@ from bmc_healer.state.heal_state import HealState
 from bmc_healer.state.lost import lost_heals
 from bmc_healer.state.store import Datastore, Document, Store
 
+from .members import Member, Members, here
 from .overdue import Overdue, overdue, without_lock
+from .share import owns
 from .untold import Untold, untold
 
-WATCHES = "bmc_healer:w:"  # documents of the watches: `w:kipmi:<name>:`, `w:bmc:<name>:`
 INCIDENT = "incident:"
+LAN = "lan:"
+MASS = "mass:"
 ASKED_AT_ONCE = 20  # open incidents whose acknowledgement is looked for in one go: two calls each
 
 
 class Ledger:
-    """:param kind: `kipmi` or `bmc`. Every method raises StateError when the datastore cannot be trusted."""
+    """Every method raises StateError when the datastore cannot be trusted.
 
-    def __init__(self, kind: str, datastore: Datastore, clock: Callable[[], float] = time.time) -> None:
-        self._prefix = keys.key(WATCHES, kind)
+    :param kind: `kipmi` or `bmc`
+    :param me: which of several sensors this is; None: as this process tells
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        datastore: Datastore,
+        clock: Callable[[], float] = time.time,
+        me: Member | None = None,
+    ) -> None:
+        self._kind = kind
+        self._prefix = keys.key(keys.WATCHES, kind)
         self._datastore = datastore
         self._store = Store(datastore, clock)
         self._state = HealState(datastore, clock=clock)
         self._clock = clock
         self._open: dict[str, Document] = {}
+        self.members = Members(kind, self._store, clock, me or here())
 
     def documents(self) -> dict[str, Document]:
-        """What an earlier watch left, by name."""
-        kept = self._store.read(self._prefix).values()
-        found = {d["name"]: d["document"] for d in kept if "name" in d and "document" in d}
+        """What an earlier watch left of this sensor's share, by name."""
+        kept = self._store.read(keys.LAN) | self._store.read(self._prefix)
+        named = [(key, str(d["name"]), d["document"]) for key, d in kept.items() if "document" in d]
+        found = {name: d for key, name, d in named if self._owns(name) and self._is_ours(key, name)}
         self._open = {name: d for name, d in found.items() if _unacknowledged(name, d)}
         return found
+
+    def _owns(self, name: str) -> bool:
+        """Whether a document is about this sensor's share of the fleet."""
+        share = self.members.share
+        what, _, whose = name.partition(":")
+        if share is None or what == "mass":
+            return True
+        return owns(share, whose) if what == "incident" else whose in share
+
+    def _is_ours(self, key: str, name: str) -> bool:
+        """Not the other kind's; of mass outages what this sensor said, or whoever was alone before it."""
+        return key == self._key(name) or (name.startswith(MASS) and self.members.share is None)
 
     def refused_credentials(self) -> list[str]:
         """Credentials that no login may be tried with."""
@@ -60,11 +88,18 @@ class Ledger:
             self._state.remember(told["host"], **{k: v for k, v in told.items() if k != "host"})
         if mass := line.get("mass"):
             if mass["until"] is None:
-                self._state.end_mass_outage(mass["label"])
+                self._state.end_mass_outage(mass["label"], self._by)
             else:
-                self._state.declare_mass_outage(mass["label"], mass["hosts"], mass["until"])
+                self._state.declare_mass_outage(mass["label"], mass["hosts"], mass["until"], self._by)
         if bad := line.get("bad_login"):
             self._state.bad_login(bad["credential"], bad["bmc"])
+
+    def concerns(self, line: dict[str, Any]) -> bool:
+        """False for what a watch found of hosts that another sensor watches by now."""
+        if not all(self._owns(name) for name in line.get("store") or ()):
+            return False
+        host = (line.get("payload") or {}).get("host")
+        return not isinstance(host, str) or owns(self.members.share, host)
 
     def newly_acknowledged(self) -> list[str]:
         """Keys of open incidents that somebody took up since; they are kept as such."""
@@ -80,24 +115,37 @@ class Ledger:
         """Heals without a lock in which nothing happens any more."""
         locks, limit = self._state.fleet().locks, settings.overdue_seconds
         found = lost_heals(executions, locks, self._state.host, self._clock(), limit)
-        return [without_lock(heal) for heal in found]
+        return [without_lock(heal) for heal in found if owns(self.members.share, heal.host)]
 
     def overdue(self, settings: WatchSettings) -> list[Overdue]:
         """Heals with a lock that give no sign of life."""
-        locks = self._state.fleet().locks
+        locks = [lock for lock in self._state.fleet().locks if owns(self.members.share, lock.host)]
         beats = {lock.host: self._state.host(lock.host).heartbeats for lock in locks}
         return overdue(locks, beats, settings.overdue_seconds, self._clock())
 
     def untold(self) -> list[Untold]:
         """What chat has not heard and nobody tries."""
-        return untold(self._state.outbox.pending(), self._clock())
+        waiting = untold(self._state.outbox.pending(), self._clock())
+        return [item for item in waiting if owns(self.members.share, item.key)]
+
+    @property
+    def _by(self) -> str:
+        return f"{self._kind} {self.members.name}"
+
+    def _key(self, name: str) -> str:
+        """Actions read what was seen on the LAN: it has a family of its own, in which they find a host's."""
+        if name.startswith(LAN):
+            return keys.key(keys.LAN, name.removeprefix(LAN), self._kind)
+        if name.startswith(MASS):  # of what each sensor sees
+            return keys.key(self._prefix, name, self.members.name)
+        return keys.key(self._prefix, name)
 
     def _keep(self, name: str, document: Document | None) -> None:
         if document is None:
-            self._store.delete(keys.key(self._prefix, name))
+            self._store.delete(self._key(name))
             self._open.pop(name, None)
             return
-        self._store.write(keys.key(self._prefix, name), {"name": name, "document": document})
+        self._store.write(self._key(name), {"name": name, "document": document})
         if _unacknowledged(name, document):
             self._open[name] = document
         else:

@@ -33,6 +33,20 @@ class LanPatient:
         return self.answered and self.incident is None and self.failures >= settings.bmc_failures
 
 
+def taken_over(
+    seen_before: LanSeen | None, incident: Incident | None, settings: WatchSettings, now: float
+) -> LanPatient:
+    """A patient of which an earlier watch knew; None: its BMC never answered.
+
+    Who was silent then has its sweeps counted, as if it had been watched all the time; one more decides.
+    """
+    lan, failures = seen_before or LanSeen(), 0
+    if lan.dark_now:
+        missed = int((now - (lan.dark_since or now)) / settings.bmc_poll_seconds)
+        failures = max(0, min(missed, settings.bmc_failures - 1))
+    return LanPatient(lan, seen_before is not None or incident is not None, failures, incident=incident)
+
+
 def swept(patient: LanPatient, alive: bool, settings: WatchSettings, now: float) -> tuple[LanPatient, Event]:
     """The patient after one more sweep: `RECOVERED`, `REPEAT` of what nobody acknowledged, or `NONE`."""
     incident = patient.incident

@@ -19,7 +19,9 @@ from .wire import Line, Lines
 
 AT_ONCE = 4  # an unanswered one lasts a minute; more would be a load on the sensor's machine
 MARK = "probe"
-LEARNT = "learnt:"  # names of the documents that say whose GUID and firmware were asked for
+LEARNT = (
+    "learnt:"  # names of the documents that say whose GUID and firmware are known: one a part of the fleet
+)
 
 
 class Probes:
@@ -51,7 +53,6 @@ class Probes:
             if soft_hang(answer):
                 gave_up()
             if told:
-                self._lines.put({"store": {f"{LEARNT}{host.name}": {"at": self._clock()}}})
                 self._lines.put({"remember": {"host": host.name, **told}})
                 learnt()
         except HealerError as error:

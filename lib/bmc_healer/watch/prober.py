@@ -13,6 +13,7 @@ from .local import LocalProbe
 from .snapshot import Sample
 
 LOCAL_SECONDS = 10.0  # reading /proc takes milliseconds
+OPENING_AT_ONCE = 400  # two seconds of CPU; of dead hosts, which wait for their timeout, 40 in a second
 
 
 class Prober(Protocol):
@@ -47,6 +48,16 @@ class ThisMachine:
         """Nothing is open."""
 
 
-def open_prober(host: HostSettings) -> Prober:
-    """The prober of a host whose transport is ssh or local; nothing is connected yet."""
-    return ThisMachine() if host.transport == "local" else Channel(host)
+class Probers:
+    """Makes the prober of a host whose transport is ssh or local; nothing is connected yet.
+
+    When a network comes back, all hosts are connected to at once: then a few hundred have their turn, so that
+    each of them is through with its key exchange before its time is over.
+    """
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(OPENING_AT_ONCE)
+
+    def __call__(self, host: HostSettings) -> Prober:
+        """:param host: whose transport is not `none`."""
+        return ThisMachine() if host.transport == "local" else Channel(host, self._turns)

@@ -1,5 +1,6 @@
 """Lock, fence, tidy, memory, pauses, credentials, incidents: through the facade."""
 
+import json
 from dataclasses import asdict
 
 import pytest
@@ -221,3 +222,31 @@ NONE = "db01-20261118-110640"
 @pytest.mark.parametrize("text", ["", "db01", NONE, "../x", "db01; reboot", NONE + "\n"])
 def test_no_such_incident(state, text):
     assert state.incident(text) is None
+
+
+def test_what_any_watch_saw_of_a_bmc_counts_the_latest_first(state, datastore):
+    def saw(watch, **hosts):
+        key = keys.key(keys.LAN, keys.fleet_part("db01"), watch)
+        datastore.rows[key] = json.dumps({"name": "lan", "document": hosts})
+
+    state.remember("db01", lan_dark_at=50.0, lan_dark_since=40.0, firmware="2.41")
+    assert state.memory_and_lan("db01") == state.memory("db01")
+    saw("bmc", db01=[100.0, 30.0, 20.0], other=[999.0, 999.0, 999.0])
+    learnt = state.memory_and_lan("db01")
+    assert (learnt.lan_alive_at, learnt.lan_dark_at, learnt.lan_dark_since) == (100.0, 50.0, 40.0)
+    saw("kipmi", db01=[90.0, 80.0, 70.0])
+    learnt = state.memory_and_lan("db01")
+    assert (learnt.lan_alive_at, learnt.lan_dark_at, learnt.lan_dark_since) == (100.0, 80.0, 70.0)
+    assert learnt.firmware == "2.41"
+    saw("kipmi", db01="nonsense")
+    saw("bmc", db01=["x", None, True])
+    assert state.memory_and_lan("db01").lan_dark_at == 50.0
+
+
+def test_a_mass_outage_that_two_sensors_see_ends_when_both_say_so(state, clock):
+    for sensor in ("bmc node1", "bmc node2"):
+        state.declare_mass_outage("fleet", ["db01"], clock() + 900, sensor)
+    state.end_mass_outage("fleet", "bmc node1")
+    assert len(state.fleet().mass_outages) == 1
+    state.end_mass_outage("fleet", "bmc node2")
+    assert state.fleet().mass_outages == ()

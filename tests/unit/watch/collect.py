@@ -41,6 +41,12 @@ class Said:
             found |= line.get("store", {})
         return {name: document for name, document in found.items() if document is not None}
 
+    def deleted(self):
+        """Names of the documents that were taken back."""
+        return [
+            name for line in self.lines for name, document in line.get("store", {}).items() if not document
+        ]
+
     def texts(self):
         return [line["text"] for line in self.lines if "log" in line]
 

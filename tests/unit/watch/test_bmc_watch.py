@@ -9,14 +9,17 @@ from functools import partial
 import pytest
 
 from bmc_healer.bmc.ping import sweep
-from bmc_healer.watch import bmc, payload
+from bmc_healer.state.keys import fleet_part
+from bmc_healer.watch import bmc, lan, payload
 from bmc_healer.watch.bmc import BmcWatch
 from bmc_healer.watch.confirm import Confirm
+from bmc_healer.watch.lan import LanSeen
 from bmc_healer.watch.mass import Outage
 from lab import BmcSim
 
 from .collect import Said, config_of, run_until
 
+LAN = f"lan:{fleet_part('db01')}"
 FAST = {"bmc_poll_seconds": 0.2, "bmc_failures": 2, "recover_polls": 2}
 
 
@@ -42,6 +45,11 @@ def host_of(port, **more):
     return {"transport": "ssh", "address": "127.0.0.1", "bmc": bmc | more}
 
 
+def known(*hosts):
+    """What an earlier watch kept of hosts whose BMC has answered."""
+    return lan.documents(set(map(fleet_part, hosts)), [(host, LanSeen(alive_at=1.0)) for host in hosts])
+
+
 def config_for(hosts, **settings):
     config, inventory = config_of(hosts, **FAST | settings)
     return replace(config, ladder=replace(config.ladder, session_limit=3.0)), inventory
@@ -55,8 +63,8 @@ def watch(said, hosts, state=None, secrets=None, stopped=(), **settings):
 
 def test_silence_is_told_once_and_its_end_too(said, sim):
     watching = watch(said, {"DB01": host_of(sim.lan_port)})
-    assert run_until(watching, lambda: "answered" in said.stored())
-    assert said.stored()["answered"] == {"hosts": ["db01"]}
+    assert run_until(watching, lambda: LAN in said.stored())
+    assert list(said.stored()[LAN]) == ["db01"]
     sim.bmc.lan_dead()
     try:
         assert run_until(watching, said.names, seconds=30)
@@ -70,12 +78,15 @@ def test_silence_is_told_once_and_its_end_too(said, sim):
     assert run_until(watching, lambda: "bmc.recovered" in said.names())
     assert said.names() == ["bmc.unresponsive", "bmc.recovered"]
     assert "incident:db01" not in said.stored()
-    memory = [line["remember"] for line in said.lines if "remember" in line]
-    assert [sorted(told) for told in memory] == [
-        ["host", "lan_alive_at"],
-        ["host", "lan_alive_at", "lan_dark_at", "lan_dark_since"],
-        ["host", "lan_alive_at", "lan_dark_at", "lan_dark_since"],
+    kept = [line["store"][LAN]["db01"] for line in said.lines if LAN in line.get("store", {})]
+    assert [[time is not None for time in seen] for seen in kept] == [
+        [True, False, False],
+        [True, True, True],
+        [True, True, True],
     ]
+    (alive, dark, since), (again, *same) = kept[1:]
+    assert alive < since == dark < again and same[1] == since
+    assert not any("remember" in line for line in said.lines)
 
 
 def test_who_never_answered_is_no_news(said, sim):
@@ -86,19 +97,47 @@ def test_who_never_answered_is_no_news(said, sim):
 
 
 def test_who_answered_before_a_restart_is_known(said):
-    watching = watch(said, {"db02": host_of(9)}, state={"answered": {"hosts": ["db02"]}})
+    watching = watch(said, {"db02": host_of(9)}, state=known("db02"))
     assert run_until(watching, said.names, seconds=30)
-    assert said.triggers()[0]["last_seen"] is None
+    assert said.triggers()[0]["last_seen"] == "1970-01-01T00:00:01Z"
 
 
 def test_many_at_once_are_one_event_and_no_single_ones(said):
     names = [f"h{n}" for n in range(6)]
-    state = {"answered": {"hosts": names}}
-    watching = watch(said, {name: host_of(9 + n) for n, name in enumerate(names)}, state=state)
+    watching = watch(said, {name: host_of(9 + n) for n, name in enumerate(names)}, state=known(*names))
     assert run_until(watching, said.names, seconds=30)
     assert not run_until(watching, lambda: len(said.names()) > 1, seconds=4)
     (told,) = said.triggers("bmc.mass_outage")
     assert (told["label"], told["total"], told["path"]) == ("fleet", 6, "oob")
+
+
+def test_a_mass_outage_goes_on_after_a_restart_and_is_not_told_again(said):
+    hosts = {f"h{n}": host_of(9 + n) for n in range(6)}
+    assert run_until(watch(said, hosts, state=known(*hosts)), said.names, seconds=30)
+    again = Said()
+    watching = watch(again, hosts, state=known(*hosts) | said.stored())
+    assert not run_until(watching, lambda: again.names() or "mass:fleet" in again.deleted(), seconds=5)
+    assert [line["mass"]["label"] for line in again.lines if "mass" in line] == ["fleet"]
+
+
+def test_what_was_learnt_is_kept_before_a_single_host_is_told(said):
+    alone = watch(said, {"db02": host_of(9)}, state=known("db02"))
+    assert run_until(alone, said.names, seconds=30)
+    kinds = [next(iter(line)) for line in said.lines]
+    assert f"lan:{fleet_part('db02')}" in said.lines[0]["store"] and kinds[-1] == "trigger"
+
+
+def test_its_share_of_the_fleet_is_swept_and_nothing_else(said):
+    hosts = {f"h{n}": host_of(9 + n) for n in range(4)}
+    watching = watch(said, hosts)
+    watching.share(frozenset({fleet_part("h0")}), {})
+    watching._reconcile()
+    others = {name for name in hosts if fleet_part(name) != fleet_part("h0")}
+    assert others and set(watching._patients) == set(hosts) - others
+    watching.share(None, known("h3"))
+    watching._reconcile()
+    assert {name for name, patient in watching._patients.items() if patient.answered} == {"h3"}
+    assert set(watching._patients) == set(hosts)
 
 
 def test_a_mass_outage_of_a_large_fleet_is_a_small_trigger():

@@ -14,8 +14,11 @@ from bmc_healer.executions import ExecutionInfo
 from bmc_healer.state.documents import Heartbeat
 from bmc_healer.state.heal_state import HealState
 from bmc_healer.state.outbox import Message
+from bmc_healer.state.keys import fleet_part
 from bmc_healer.watch.bridge import Bridge
 from bmc_healer.watch.child import ChildLost, WatchChild
+from bmc_healer.watch.members import Member
+from bmc_healer.watch.share import owns, share_of
 from tests.unit.state.fake_datastore import SensorService
 
 CONFIG = {"mode": "observe", "hosts": {"here": {"transport": "local"}}, "watch": {"repeat_seconds": 60}}
@@ -29,6 +32,7 @@ INCIDENT = {
     "told_at": 1.0,
     "acknowledged": False,
 }
+LAN = f"lan:{fleet_part('here')}"
 STORE = {"store": {"incident:here": INCIDENT}}
 TRIGGER = {"trigger": "bmc_healer.kipmi.high_cpu", "payload": {"host": "here", "key": "here:b00t:1"}}
 
@@ -53,8 +57,9 @@ def service():
 def make(service, clock):
     made = []
 
-    def bridge(kind="kipmi", config=CONFIG, engine=None):
-        made.append(Bridge(kind, service, config, logging.getLogger("sensor"), engine=engine, clock=clock))
+    def bridge(kind="kipmi", config=CONFIG, engine=None, me=None):
+        logger = logging.getLogger("sensor")
+        made.append(Bridge(kind, service, config, logger, engine=engine, clock=clock, me=me))
         return made[-1]
 
     yield bridge
@@ -205,13 +210,80 @@ def test_an_acknowledgement_reaches_the_process_and_is_kept(make, service, clock
 def test_a_restarted_sensor_gives_back_what_was_kept(make, service):
     first = make()
     first.poll()
-    say(first, STORE, {"store": {"lan:here": {"alive_at": 1.0, "dark_at": None, "dark_since": None}}})
+    say(first, STORE, {"store": {LAN: {"here": [1.0, None, None]}}})
     first.poll()
-    assert first._ledger.documents() == make()._ledger.documents()
-    assert set(first._ledger.documents()) == {"incident:here", "lan:here"}
+    again, other = make(), make("bmc")
+    for bridge in (again, other):
+        bridge._renew_share()
+    assert again._ledger.documents() == first._ledger.documents()
+    assert set(first._ledger.documents()) == {"incident:here", LAN}
+    assert other._ledger.documents() == {}
     say(first, {"store": {"incident:here": None}})
     first.poll()
-    assert set(first._ledger.documents()) == {"lan:here"}
+    assert set(first._ledger.documents()) == {LAN}
+
+
+NODES = [Member(f"node{number}", f"machine{number}", "1 1") for number in range(2)]
+MINE, THEIRS = (
+    next(f"h{n}" for n in range(99) if owns(share_of(node.name, [m.name for m in NODES]), f"h{n}"))
+    for node in NODES
+)
+
+
+def joined(bridges, clock):
+    """Some time on, in which all of them poll."""
+    for _ in range(12):
+        clock.now += 5
+        for bridge in bridges:
+            bridge.poll()
+
+
+def test_two_sensors_tell_each_what_it_found_in_its_share_and_hand_over_what_was_known(make, service, clock):
+    first = make(me=NODES[0])
+    first.poll()
+    for host in (MINE, THEIRS):
+        say(first, {"store": {f"incident:{host}": INCIDENT | {"host": host}}})
+    first.poll()
+    second, sent = make(me=NODES[1]), []
+    second.poll()
+    second._child.send = sent.append
+    joined([first, second], clock)
+    assert len(sent) == 1 and fleet_part(THEIRS) in sent[0]["share"]
+    assert set(sent[0]["state"]) == {f"incident:{THEIRS}"}
+    for bridge in (first, second):
+        say(bridge, *(told(host) for host in (MINE, THEIRS)))
+        bridge.poll()
+    assert [payload["host"] for _, payload in service.dispatched] == [MINE, THEIRS]
+    old = {"store": {f"incident:{THEIRS}": None, f"lan:{fleet_part(THEIRS)}": {}}}
+    say(first, old)
+    first.poll()
+    assert f"bmc_healer:w:kipmi:incident_3a{THEIRS}:" in service.rows
+
+
+def test_an_overdue_heal_is_told_by_the_sensor_that_watches_its_host(make, service, clock):
+    bridges = [make("bmc", me=node) for node in NODES]
+    joined(bridges, clock)
+    lock_of(service, clock)
+    for _ in range(3):
+        joined(bridges, clock)
+    assert [payload["host"] for _, payload in service.dispatched] == ["db01"]
+
+
+def test_without_the_datastore_a_sensor_in_company_watches_nothing(make, service, clock):
+    bridges = [make(me=node) for node in NODES]
+    joined(bridges, clock)
+    sent = []
+    bridges[0]._child.send = sent.append
+    service.down = True
+    joined(bridges[:1], clock)
+    assert sent == [{"share": [], "state": {}}]
+    service.down = False
+    joined(bridges, clock)
+    assert set(sent[-1]["share"]) == share_of("node0", ["node1"])
+
+
+def told(host):
+    return {"trigger": TRIGGER["trigger"], "payload": {"host": host, "key": f"{host}:1"}}
 
 
 def test_what_the_watch_learns_reaches_the_state(make, service, clock):
@@ -450,8 +522,8 @@ def test_a_heartbeat_keeps_a_heal_from_being_overdue(make, service, clock):
 
 
 def test_a_large_first_line_does_not_block(clock):
-    """More than a pipe holds, for a process that does not read: `send` and `flush` come back at once."""
-    child = WatchChild("kipmi", {"config": {"x": "y" * 1_000_000}})
+    """More than a pipe holds, for a process that does not read: `send` and `flush` come back soon."""
+    child = WatchChild("kipmi", {"config": {"x": "y" * 3_000_000}})
     try:
         os.kill(child._process.pid, signal.SIGSTOP)
         started = time.monotonic()

@@ -8,7 +8,8 @@ import pytest
 
 from bmc_healer.bmc.ping import sweep
 from bmc_healer.errors import HostAccessError
-from bmc_healer.watch import kipmi
+from bmc_healer.state.keys import fleet_part
+from bmc_healer.watch import kipmi, lan
 from bmc_healer.watch.kipmi import KipmiWatch
 from lab import BmcSim
 
@@ -16,6 +17,17 @@ from .collect import Said, config_of, run_until
 from .samples import FIRST, IDLE, POLLED, STUCK, after
 
 FAST = {"poll_seconds": 0.2, "counter_window_seconds": 0.1, "sustained_seconds": 0.5, "probe_seconds": 0}
+
+
+INCIDENT = {
+    "key": "h1:b00t:1",
+    "host": "h1",
+    "trigger": "kipmi.high_cpu",
+    "signature": "stuck_counters",
+    "silent": True,
+    "since": 1.0,
+    "told_at": 1.0,
+}
 
 
 class Scripted:
@@ -94,7 +106,7 @@ def test_a_reboot_of_the_bmc_is_left_alone(said, sim):
     sim.bmc.lan_dead()
     try:
         watching = watch(said, {"db01": Scripted(STUCK)}, with_bmc(sim))
-        assert run_until(watching, lambda: "lan:db01" in said.stored())
+        assert run_until(watching, lambda: lan.name_of(fleet_part("db01")) in said.stored())
         sim.bmc.lan_ok()
         assert not run_until(watching, said.names, seconds=3.0)
     finally:
@@ -160,3 +172,59 @@ def test_an_open_incident_survives_a_fault_of_ours(said, sim):
     watching = watch(said, {"db01": host}, with_bmc(sim))
     assert run_until(watching, lambda: [text for text in said.texts() if "ours" in text])
     assert not run_until(watching, lambda: len(said.names()) > 1, seconds=1.5)
+
+
+def test_what_was_known_is_kept_for_a_restart_a_document_for_each_part_of_the_fleet(said):
+    names = [f"h{n}" for n in range(100)]
+    probers = {name: Scripted(IDLE) for name in names}
+    watching = watch(said, probers, hosts(*names))
+    watching.share(None, {})
+    asyncio.run(briefly(watching))
+    for name in names:
+        watching._learnt(watching._patients[name])
+    watching._keep(1e9)
+    assert len(said.stored()) == len(set(map(fleet_part, names)))
+    again = watch(Said(), probers, hosts(*names, "new"), state=said.stored())
+    asyncio.run(briefly(again))
+    assert {name for name, patient in again._patients.items() if patient.ask_at is None} == set(names)
+
+
+def test_hosts_that_another_sensor_watches_now_are_let_go_and_come_back_as_they_were(said):
+    names = [f"h{n}" for n in range(20)]
+    probers = {name: Scripted(IDLE) for name in [*names, "h0"]}
+    watching = watch(said, probers, hosts(*names))
+
+    async def turns():
+        watching._reconcile()
+        assert set(watching._tasks) == set(names)
+        watching.share(frozenset({fleet_part("h0")}), {})
+        watching._reconcile()
+        assert {fleet_part(name) for name in watching._tasks} == {fleet_part("h0")}
+        watching.share(None, {"incident:h1": INCIDENT})
+        watching._reconcile()
+        assert set(watching._tasks) == set(names)
+        assert watching._patients["h1"].illness.incident.key == INCIDENT["key"]
+
+    asyncio.run(turns())
+
+
+def test_a_host_whose_settings_change_keeps_its_incident(said):
+    watching = watch(said, {"h1": Scripted(IDLE)}, hosts("h1"), state={"incident:h1": INCIDENT})
+
+    async def turns():
+        watching._reconcile()
+        patient = watching._patients["h1"]
+        patient.host = replace(
+            patient.host, address="127.0.0.9"
+        )  # as if the inventory said something else now
+        watching._revision = -1
+        watching._reconcile()
+        assert watching._patients["h1"] is not patient
+        assert watching._patients["h1"].illness == patient.illness
+
+    asyncio.run(turns())
+
+
+async def briefly(watching):
+    """One reconciliation, and the looks end with the event loop."""
+    watching._reconcile()

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 from bmc_healer.config.settings import WatchSettings
 from bmc_healer.watch.hysteresis import Event
-from bmc_healer.watch.oob import LanPatient, confirmed, refuted, swept
+from bmc_healer.watch.lan import LanSeen
+from bmc_healer.watch.oob import LanPatient, confirmed, refuted, swept, taken_over
 
 SETTINGS = WatchSettings()
 NOW = 1_795_000_000.0
@@ -24,6 +25,21 @@ def test_three_silent_sweeps_make_a_suspect():
 
 def test_who_never_answered_is_no_suspect():
     assert not sweeps(*[False] * 10)[0].suspect(SETTINGS)
+
+
+def test_who_was_silent_before_a_restart_has_its_sweeps_counted_and_one_more_decides():
+    def after(seconds):
+        return taken_over(LanSeen(NOW - 900, NOW, NOW), None, SETTINGS, NOW + seconds)
+
+    assert [after(seconds).failures for seconds in (0, 60, 120, 9000)] == [0, 1, 2, 2]
+    assert not any(after(seconds).suspect(SETTINGS) for seconds in (0, 120, 9000))
+    patient, _ = swept(after(120), False, SETTINGS, NOW + 121)
+    assert patient.suspect(SETTINGS) and patient.lan.dark_since == NOW
+    assert taken_over(LanSeen(NOW, NOW - 60, NOW - 60), None, SETTINGS, NOW + 900).failures == 0
+
+
+def test_who_never_answered_an_earlier_watch_is_unknown_to_this_one():
+    assert taken_over(None, None, SETTINGS, NOW) == LanPatient()
 
 
 def test_a_refuted_suspicion_starts_again():
