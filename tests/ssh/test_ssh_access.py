@@ -213,3 +213,20 @@ def gone(path: Path) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_known_hosts_file_is_read_once_and_again_when_it_changed(server, tmp_path, monkeypatch):
+    import asyncssh
+
+    read, real = [], asyncssh.read_known_hosts
+    monkeypatch.setattr(asyncssh, "read_known_hosts", lambda file: read.append(file) or real(file))
+    known = tmp_path / "known_hosts"
+    known.write_text((server.folder / "known_hosts").read_text())
+    settings = server.settings(known_hosts=str(known))
+    for _ in range(2):
+        with open_access(settings):
+            pass
+    assert len(read) == 1
+    known.write_text("")
+    assert "does not hold its host key" in refused(settings).sentence
+    assert len(read) == 2

@@ -132,9 +132,7 @@ class KipmiWatch:
         learnt = host.name in self._state.get(f"{LEARNT}{fleet_part(host.name)}", {})
         seconds = self._config.watch.probe_seconds
         ask_at = self._clock() + self._random.uniform(0.1, 1.0) * seconds
-        return Patient(
-            host, ask_at - seconds, ask_at=None if learnt else ask_at, illness=illness, lan=seen
-        )
+        return Patient(host, ask_at - seconds, ask_at=None if learnt else ask_at, illness=illness, lan=seen)
 
     def _start(self, patient: Patient, delay: float) -> None:
         task = asyncio.get_running_loop().create_task(self._attend(patient, delay))

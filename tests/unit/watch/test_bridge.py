@@ -13,8 +13,8 @@ from bmc_healer.errors import StateError
 from bmc_healer.executions import ExecutionInfo
 from bmc_healer.state.documents import Heartbeat
 from bmc_healer.state.heal_state import HealState
-from bmc_healer.state.outbox import Message
 from bmc_healer.state.keys import fleet_part
+from bmc_healer.state.outbox import Message
 from bmc_healer.watch.bridge import Bridge
 from bmc_healer.watch.child import ChildLost, WatchChild
 from bmc_healer.watch.members import Member
