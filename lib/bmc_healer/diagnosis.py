@@ -115,7 +115,7 @@ def diagnose(found: Findings, watch: WatchSettings, guardrails: GuardrailSetting
     lan = _lan(found.bmc)
     symptoms = _symptoms(found.host, watch)
     proven = found.host is not None and any(stuck(item.windows) for item in found.host.interfaces)
-    verdict, sentence, retry_at = _row(found, inband, lan, symptoms, guardrails)
+    verdict, sentence, retry_at = _row(found, inband, lan, symptoms, watch, guardrails)
     return Diagnosis(verdict, inband, lan, symptoms, sentence, proven, retry_at)
 
 
@@ -194,9 +194,32 @@ def _updating(found: Findings) -> str:
     return ""
 
 
-def _booting(found: Findings, lan: Lan, limit: float) -> tuple[str, float] | None:
-    """A LAN that was dark in the last minutes is a BMC that boots: its LAN returns minutes before its KCS."""
-    memory = found.memory
+def hang_since(memory: HostMemory, now: float, proof_seconds: float) -> float:
+    """When the hang that is seen now was first seen; one that nobody has looked at for long was another."""
+    since = memory.hang_since
+    if since is None or since < (memory.inband_ok_at or 0.0):
+        return now
+    return since if now - max(since, memory.hang_proven_at or 0.0) < proof_seconds else now
+
+
+def _booting(
+    found: Findings, inband: Inband, lan: Lan, watch: WatchSettings, guardrails: GuardrailSettings
+) -> tuple[str, float] | None:
+    """A LAN that was dark in the last minutes is a BMC that boots: its LAN returns minutes before its KCS.
+
+    Without a LAN side to ask only time tells: the driver's counters show the same in a reboot and in a hang.
+    """
+    memory, limit = found.memory, guardrails.booting_seconds
+    if lan is Lan.NONE and inband is Inband.HUNG:
+        since = hang_since(memory, found.now, guardrails.hang_proof_seconds)
+        waiting = [c.age_seconds for c in found.host.clients if hung(c, watch)] if found.host else []
+        since = min(since, found.now - max(waiting, default=0.0))
+        if found.now - since < limit:
+            seconds = found.now - since
+            return (
+                f"in-band has been silent for {seconds:.0f} s, and without bmc.address nothing else can tell",
+                since + limit,
+            )
     if lan is Lan.DARK:
         since = memory.lan_dark_since if memory.lan_dark_since is not None else found.now
         if found.now - since < limit:
@@ -208,7 +231,12 @@ def _booting(found: Findings, lan: Lan, limit: float) -> tuple[str, float] | Non
 
 
 def _row(
-    found: Findings, inband: Inband, lan: Lan, symptoms: tuple[str, ...], guardrails: GuardrailSettings
+    found: Findings,
+    inband: Inband,
+    lan: Lan,
+    symptoms: tuple[str, ...],
+    watch: WatchSettings,
+    guardrails: GuardrailSettings,
 ) -> tuple[Verdict, str, float | None]:
     updating = _updating(found)
     if updating:
@@ -219,9 +247,10 @@ def _row(
         return _answers(found, symptoms)
     if inband is Inband.NO_DEVICE and lan is Lan.ALIVE and _unloaded_by_us(found):
         return Verdict.UNLOADED, "The driver is unloaded since an earlier heal, the LAN side answers.", None
-    booting = _booting(found, lan, guardrails.booting_seconds)
+    booting = _booting(found, inband, lan, watch, guardrails)
     if booting:
-        return Verdict.BOOTING, f"The BMC is booting, not hung: {booting[0]}.", booting[1]
+        maybe = "may be booting" if lan is Lan.NONE else "is booting, not hung"
+        return Verdict.BOOTING, f"The BMC {maybe}: {booting[0]}.", booting[1]
     if inband is Inband.ANSWERS:
         return Verdict.LAN_ONLY_DEAD, "In-band IPMI answers, the BMC's LAN side is silent.", None
     if inband is Inband.HUNG and lan is Lan.ALIVE:

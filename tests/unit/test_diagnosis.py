@@ -57,6 +57,23 @@ ROWS = {
         found(host((STUCK,) * 3, kipmi=100.0), DEAD_BMC, **LONG_DARK),
         Verdict.HUNG_DARK,
     ),
+    "no LAN side: hung or rebooting, seen just now": (found(host((STUCK,) * 3), None), Verdict.BOOTING),
+    "no LAN side: hung for eleven minutes": (
+        found(host((STUCK,) * 3), None, hang_since=NOW - 660, hang_proven_at=NOW - 30),
+        Verdict.HUNG_DARK,
+    ),
+    "no LAN side: a hang of long ago, and one now": (
+        found(host((STUCK,) * 3), None, hang_since=NOW - 90000),
+        Verdict.BOOTING,
+    ),
+    "no LAN side: it has answered since that hang": (
+        found(host((STUCK,) * 3), None, hang_since=NOW - 660, inband_ok_at=NOW - 60),
+        Verdict.BOOTING,
+    ),
+    "no LAN side: clients have waited for an hour": (
+        found(host((STUCK,) * 3, clients=(client(age=3600.0),)), None),
+        Verdict.HUNG_DARK,
+    ),
     "hung, LAN just went dark": (found(host((STUCK,) * 3), DEAD_BMC), Verdict.BOOTING),
     "hung, LAN back for a minute": (found(host((STUCK,) * 3), bmc(), lan_dark_at=NOW - 60), Verdict.BOOTING),
     "LAN dead, in-band fine": (found(host(), DEAD_BMC, ANSWER, **LONG_DARK), Verdict.LAN_ONLY_DEAD),

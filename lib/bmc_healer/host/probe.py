@@ -6,6 +6,7 @@ Whoever calls this sees to it that there is only one at a time and none while th
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from .access import HostAccess, Result
 from .facts import InbandAnswer
@@ -16,16 +17,39 @@ _FIRMWARE = re.compile(r"^Firmware Revision +: *([0-9][0-9A-Za-z.]{0,15})", re.M
 _AVAILABLE = re.compile(r"^Device Available +: *(\w{1,8})", re.MULTILINE)
 # Completion code 0xC3 by its name: "Timeout while processing command" (IPMI 2.0, table 5-2)
 _GIVEN_UP = re.compile(r"^Get Device ID command failed: Timeout\s*$", re.MULTILINE)
+# The driver asks for itself when a client comes; only this line says that it was given up (guest, 6.1)
+_LOGGED = re.compile(r"^\[ *(\d+\.\d+)\] .*ipmi.*Couldn't get irq info: c3", re.MULTILINE)
+_UPTIME_AND_LOG = "read -r up rest < /proc/uptime; echo $up; exec dmesg"
+_LOG_LIMIT = 30.0
+_LOG_BYTES = 2 * 1024 * 1024  # the ring holds 128 KiB to 1 MiB
 _NOISE = re.compile(r"IANA PEN registry")
 
 
 def inband_answer(access: HostAccess, *, limit: float, mark: str | None = None) -> InbandAnswer:
     """Get Device ID through /dev/ipmi0.
 
+    Where others wait as well, ipmitool gives up before its turn comes: then the kernel's log may still tell
+    that the interface gives requests up.
+
     :param limit: seconds; ipmitool needs 60 of them to give up on a hung BMC
     :raises HostAccessError: the host could not be asked at all
     """
-    return read_answer(access.run(["ipmitool", "mc", "info"], limit=limit, mark=mark))
+    answer = read_answer(access.run(["ipmitool", "mc", "info"], limit=limit, mark=mark))
+    if answer.answered or answer.given_up or answer.busy or answer.unkillable:
+        return answer
+    log = access.run(["sh", "-c", _UPTIME_AND_LOG], limit=_LOG_LIMIT, most=_LOG_BYTES)
+    return replace(answer, given_up=gave_up_lately(log.out, answer.seconds))
+
+
+def gave_up_lately(log: str, seconds: float) -> bool:
+    """Whether the driver's own question was given up in the last seconds. Pure.
+
+    :param log: the host's uptime in the first line, then its dmesg; empty where it may not be read
+    """
+    first = log.partition("\n")[0].strip()
+    if not re.fullmatch(r"\d{1,12}\.\d{1,6}", first):
+        return False
+    return any(float(first) - float(when) <= seconds for when in _LOGGED.findall(log))
 
 
 def inband_guid(access: HostAccess, *, limit: float, mark: str | None = None) -> str | None:

@@ -122,7 +122,11 @@ class Deed:
         return self._already(host)
 
     def _already(self, host: HostState) -> str | None:
-        """Once (SAFETY 3): a reset of the same kind may have happened, and nobody has looked since."""
+        """Once (SAFETY 3): a reset of the same kind may have happened, and nobody has looked since.
+
+        A heal sends each kind once at most. That a task comes in its turn only does not see to it: two
+        processes that are given the same task at once both find that it is its turn.
+        """
         if self.intent.rung not in RESETS:
             return None
         for other in host.open_intents:
@@ -130,6 +134,10 @@ class Deed:
                 return (
                     f"an earlier {other.rung} reset ({other.incident}, {utc(other.written_at)}) is still open"
                 )
+        for other in host.intents:
+            sent = other.result is not None and other.result.get("sent", True)
+            if sent and (other.rung, other.incident) == (self.intent.rung, self._ref.incident):
+                return f"this heal has sent its {other.rung} reset already, at {utc(other.written_at)}"
         return None
 
     def _stop_signs(self, lock: Lock, fleet: FleetState) -> str | None:

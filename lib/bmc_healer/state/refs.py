@@ -71,6 +71,7 @@ class HostMemory:
     bios: str | None = None
     inband_ok_at: float | None = None
     hang_proven_at: float | None = None
+    hang_since: float | None = None  # when the present or the latest hang was first seen
     lan_alive_at: float | None = None  # last seen answering
     lan_dark_at: float | None = None  # last seen silent
     lan_dark_since: float | None = None  # start of the present or the latest silence

@@ -8,7 +8,15 @@ from typing import Any
 from bmc_healer.bmc.facts import BmcFacts, Login
 from bmc_healer.bmc.identity import Identity, prove
 from bmc_healer.config.settings import HostSettings
-from bmc_healer.diagnosis import Diagnosis, Findings, Inband, Verdict, diagnose, needs_probe
+from bmc_healer.diagnosis import (
+    Diagnosis,
+    Findings,
+    Inband,
+    Verdict,
+    diagnose,
+    hang_since,
+    needs_probe,
+)
 from bmc_healer.errors import ConfigError, HostAccessError
 from bmc_healer.host.access import HostAccess
 from bmc_healer.host.facts import Dmi, HostFacts, InbandAnswer
@@ -92,6 +100,9 @@ def remember(rt: Runtime, host: HostSettings, found: Findings, diagnosis: Diagno
     bios = found.host.dmi.bios_version if found.host else ""
     if bios and bios != found.memory.bios:
         changes["bios"] = bios
+    if diagnosis.inband is Inband.HUNG:
+        proof = rt.config.guardrails.hang_proof_seconds
+        changes["hang_since"] = hang_since(found.memory, found.now, proof)
     if diagnosis.proven_hang and diagnosis.verdict in (Verdict.HUNG, Verdict.HUNG_DARK):
         changes["hang_proven_at"] = found.now
     if changes:

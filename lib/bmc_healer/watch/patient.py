@@ -58,7 +58,7 @@ class Patient:
         if self.given_up and self.look.signature is None:
             self.look = replace(self.look, signature="given_up", suspicious=True)
         says = self.lan_verdict(config, now)
-        before = self.illness.incident
+        before, pending = self.illness.incident, self.illness.pending_since
         self.illness, event = advance(
             self.illness,
             self.look,
@@ -72,7 +72,7 @@ class Patient:
             now=now,
         )
         incident = self.illness.incident or before
-        return [] if incident is None else self._tell(event, incident, self.look, says, now)
+        return [] if incident is None else self._tell(event, incident, self.look, says, pending, now)
 
     def lan_verdict(self, config: Config, now: float) -> Verdict:
         """What the BMC's LAN side says now; an answer counts for two counter windows.
@@ -125,7 +125,15 @@ class Patient:
         while len(self.samples) > 2 and sample.at - self.samples[1].at > seconds:
             self.samples.popleft()
 
-    def _tell(self, event: Event, incident: Incident, look: Look, says: Verdict, now: float) -> list[Line]:
+    def _tell(
+        self,
+        event: Event,
+        incident: Incident,
+        look: Look,
+        says: Verdict,
+        pending: float | None,
+        now: float,
+    ) -> list[Line]:
         if event is Event.NONE:
             return []
         name, learnt = f"incident:{incident.host}", {}
@@ -141,8 +149,10 @@ class Patient:
             side = payload.lan_side(self.lan, says, address)
             trigger = payload.trigger(incident.trigger, payload.inband(incident, look, side, now))
             document = incident.document()
+            if event is Event.ONSET and not look.answering:
+                learnt = {"hang_since": pending or now - look.sustained_seconds}
             if look.signature == "stuck_counters" and says == "alive":
-                learnt = {"hang_proven_at": now}
+                learnt["hang_proven_at"] = now
         lines: list[Line] = [{"store": {name: document}}]
         if learnt:
             lines.append({"remember": {"host": incident.host, **learnt}})

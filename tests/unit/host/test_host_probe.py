@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bmc_healer.host.access import Result
 from bmc_healer.host.facts import InbandAnswer
-from bmc_healer.host.probe import inband_guid, read_answer
+from bmc_healer.host.probe import gave_up_lately, inband_answer, inband_guid, read_answer
 
 NOISE = "IANA PEN registry open failed: No such file or directory\n"
 GOOD = """Device ID                 : 32
@@ -58,6 +58,48 @@ def test_a_command_that_the_interface_gave_up_is_told_from_silence():
 @given(st.text(), st.text(), st.one_of(st.none(), st.integers(0, 255)))
 def test_total(out, err, status):
     read_answer(Result(status, out, err, 1.0))
+
+
+LOG = """[   41.102030] ipmi_si IPI0001:00: IPMI message handler: Found new BMC
+[  {when}] ipmi_si IPI0001:00: Couldn't get irq info: {code},
+[  {when}] Maybe ok, but ipmi might run very slowly.
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "code", "given_up"),
+    [(270.5, "c3", True), (270.5, "c1", False), (200.5, "c3", False)],
+)
+def test_a_probe_that_got_no_turn_hears_of_a_soft_hang_from_the_log(when, code, given_up):
+    silent = Result(1, "", "No data available\nGet Device ID command failed\n", 60.0)
+    log = Result(0, "300.25\n" + LOG.format(when=when, code=code), "", 0.1)
+    assert inband_answer(Saying(silent, log), limit=75.0).given_up is given_up
+
+
+@pytest.mark.parametrize("log", ["", "dmesg: Operation not permitted\n", "nan\n", "1.2"])
+def test_a_log_that_cannot_be_read_says_nothing(log):
+    assert not gave_up_lately(log, 60.0)
+
+
+@given(st.text(), st.floats(0, 1e6))
+def test_a_log_is_anything(log, seconds):
+    gave_up_lately(log, seconds)
+
+
+def test_an_answer_needs_no_log():
+    assert inband_answer(Saying(Result(0, GOOD, "", 0.2)), limit=75.0).answered
+
+
+class Saying:
+    """Stands in for a host that gives these answers, one after the other."""
+
+    name = "db01"
+
+    def __init__(self, *results: Result) -> None:
+        self.results = iter(results)
+
+    def run(self, argv, **_) -> Result:
+        return next(self.results)
 
 
 class Answering:

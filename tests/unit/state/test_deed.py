@@ -171,6 +171,25 @@ def test_after_its_result_nothing_more_is_sent(deed):
     assert "not open any more" in refused(deed)
 
 
+def test_a_task_given_to_two_processes_resets_once(state, ref, clock):
+    """The second found its turn before the first had ended, and comes to its deed after."""
+    with state.deed(ref, "oob", clock() + 60) as first:
+        first.may_send()
+        with state.deed(ref, "oob", clock() + 60) as second:
+            assert "still open" in refused(second)
+            first.result({"sent": True})
+            assert "has sent its oob reset already" in refused(second)
+    with state.deed(ref, "load", clock() + 60) as load:
+        load.may_send()
+
+
+def test_a_reset_that_was_not_sent_may_be_sent_later(state, ref, clock):
+    with state.deed(ref, "oob", clock() + 60):
+        pass
+    with state.deed(ref, "oob", clock() + 60) as again:
+        again.may_send()
+
+
 @pytest.mark.parametrize("fault", ["down", "lose_writes"])
 def test_blind(deed, datastore, fault):
     setattr(datastore, fault, True)
