@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from bmc_healer.bmc.facts import BmcFacts, Login
 from bmc_healer.bmc.identity import Identity
 from bmc_healer.config.settings import GuardrailSettings, LadderSettings
-from bmc_healer.diagnosis import Diagnosis, Findings, Lan, Verdict
+from bmc_healer.diagnosis import Diagnosis, Findings, Inband, Lan, Verdict
 from bmc_healer.host.facts import HostFacts
 from bmc_healer.host.kernels import one_inband_reset_per_boot, queues_inband_reset
 
@@ -76,7 +76,7 @@ def make_plan(
         return _unreachable(diagnosis, found, identity, request, guardrails)
     if not identity.proven and not _oob_blocked(diagnosis, found.bmc, request):
         return _unproven(diagnosis, identity)
-    return _walk(diagnosis, found, request, ladder)
+    return _walk(diagnosis, found, identity, request, ladder)
 
 
 def _unproven(diagnosis: Diagnosis, identity: Identity) -> Plan:
@@ -92,7 +92,9 @@ def _needs_person(diagnosis: Diagnosis, request: Request, guardrails: GuardrailS
 def _bring_back(diagnosis: Diagnosis, found: Findings, identity: Identity, request: Request) -> Plan:
     """First the load: it resets nothing. Who asks for a heal may go on to a reset after it."""
     steps: tuple[str, ...] = BRING_BACK
-    if request.rungs != BRING_BACK and identity.proven and not _oob_blocked(diagnosis, found.bmc, request):
+    answers = diagnosis.inband is Inband.ANSWERS  # only a throttle is to be undone: no symptom, no reset
+    ready = identity.proven and not _oob_blocked(diagnosis, found.bmc, request)
+    if request.rungs != BRING_BACK and ready and not answers:
         steps = ("load", "oob", "load")
     return Plan(steps, f"{diagnosis.sentence} The host is to be brought back.")
 
@@ -128,11 +130,13 @@ def _unreachable(
     return Plan(("oob", "load"), f"{diagnosis.sentence} An out-of-band reset is due.")
 
 
-def _walk(diagnosis: Diagnosis, found: Findings, request: Request, ladder: LadderSettings) -> Plan:
+def _walk(
+    diagnosis: Diagnosis, found: Findings, identity: Identity, request: Request, ladder: LadderSettings
+) -> Plan:
     assert found.host is not None  # noqa: S101 - the other verdicts are all seen on the host
     left_out: dict[str, str] = {}
     steps: list[str] = []
-    relief = _relief(diagnosis, found, request, left_out)
+    relief = _relief(diagnosis, found, identity, request, left_out)
     why_not_inband = _inband_blocked(diagnosis, found.host, found, request, relief, ladder)
     if why_not_inband:
         left_out["inband"] = why_not_inband
@@ -157,7 +161,9 @@ def _walk(diagnosis: Diagnosis, found: Findings, request: Request, ladder: Ladde
     return Plan(tuple(steps), diagnosis.sentence, left_out=left_out)
 
 
-def _relief(diagnosis: Diagnosis, found: Findings, request: Request, left_out: dict[str, str]) -> list[str]:
+def _relief(
+    diagnosis: Diagnosis, found: Findings, identity: Identity, request: Request, left_out: dict[str, str]
+) -> list[str]:
     """Unload, else throttle: frees the CPU, and unloading drops a queued in-band reset."""
     if diagnosis.verdict not in (Verdict.HUNG, Verdict.HUNG_DARK):
         left_out["unload"] = "The driver is not what burns the CPU."
@@ -165,14 +171,14 @@ def _relief(diagnosis: Diagnosis, found: Findings, request: Request, left_out: d
     if "unload" not in request.rungs:
         left_out["unload"] = "Unloading was not asked for."
         return []
-    why_not = _unload_blocked(found)
+    why_not = _unload_blocked(found, identity)
     if why_not:
         left_out["unload"] = why_not
         return ["throttle"]
     return ["unload", "throttle"]
 
 
-def _unload_blocked(found: Findings) -> str:
+def _unload_blocked(found: Findings, identity: Identity) -> str:
     facts, bmc = found.host, found.bmc
     assert facts is not None  # noqa: S101
     if facts.watchdog_module:
@@ -180,7 +186,7 @@ def _unload_blocked(found: Findings) -> str:
     running = bmc.watchdog_running if bmc is not None else None
     if running:
         return "The BMC's watchdog is running: unloading could let it reboot the host."
-    if running is None:
+    if running is None or not identity.proven:  # another machine's watchdog says nothing of this one
         return "Whether the BMC's watchdog runs cannot be known."
     if facts.holders:
         holder = facts.holders[0]

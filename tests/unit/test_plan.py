@@ -202,3 +202,15 @@ def test_every_row_is_planned_whatever_is_asked() -> None:
 def test_a_busy_host_is_left_alone_even_at_full_speed() -> None:
     busy = found(replace(host((BUSY,) * 3, kipmi=100.0)), bmc(), ANSWER)
     assert plan(busy).steps == ()
+
+
+def test_another_machine_s_watchdog_lets_no_driver_be_unloaded() -> None:
+    """The BMC behind the address is not proven to be the host's: that its watchdog is off says nothing."""
+    made = plan(found(host(**SPINS), bmc()), UNPROVEN, rungs=("inband", "unload"))
+    assert "unload" not in made.steps and "watchdog" in made.left_out["unload"]
+    assert "throttle" in made.steps
+
+
+def test_a_throttle_that_is_left_on_a_well_host_is_undone_and_nothing_is_reset() -> None:
+    made = plan(found(host((BUSY,)), bmc(), ANSWER, throttled_from=0))
+    assert made.steps == ("load",)

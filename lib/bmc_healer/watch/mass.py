@@ -39,18 +39,17 @@ def groups_out(
     :param members: the hosts that count, with their labels as `key=value`
     :param ill: those of them that are ill, with the epoch seconds since when
     """
-    sizes: Counter[str] = Counter({FLEET: len(members)})
     sick: dict[str, list[str]] = {}
-    if not ill:
-        return {}
-    for host, labels in members.items():
-        sizes.update(labels)
-        if host in ill:
-            for label in (FLEET, *labels):
-                sick.setdefault(label, []).append(host)
+    for host in ill.keys() & members.keys():
+        for label in (FLEET, *members[host]):
+            sick.setdefault(label, []).append(host)
+    many = {label: hosts for label, hosts in sick.items() if len(hosts) >= settings.mass_outage_hosts}
+    sizes: Counter[str] = Counter({FLEET: len(members)})
+    if many.keys() - {FLEET}:  # counting ten thousand hosts costs more than the rest of a look: seldom
+        sizes.update(label for labels in members.values() for label in labels if label in many)
     return {
         label: tuple(sorted(hosts))
-        for label, hosts in sick.items()
+        for label, hosts in many.items()
         if _at_once([ill[host] for host in hosts], settings.mass_outage_window_seconds)
         >= max(settings.mass_outage_hosts, settings.mass_outage_share * sizes[label])
     }

@@ -1,0 +1,158 @@
+"""Guardrails: nothing that speaks against a heal lets one begin, and a refusal uses nothing up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import strategies as st
+
+from bmc_healer.config.settings import GuardrailSettings, Mode
+from bmc_healer.guardrails import HOUR, Request, judge
+from bmc_healer.state.documents import Latch, Lock, MassOutage, PastHeal, Pause, StoppedCredential
+from bmc_healer.state.views import FleetState, HostState
+from bmc_healer.verbs.begin_heal import begin_heal
+from tests.unit.clock import NOW
+from tests.unit.properties.strategies import whatever
+from tests.unit.verbs import locks, runtime
+
+SETTINGS = GuardrailSettings()
+NAMES = st.sampled_from(["db01", "db02", "db03", "db04"])
+LABELS = st.sampled_from([(), ("rack=r1",), ("rack=r2",), ("env=prod", "rack=r1")])
+past = st.floats(0, 100_000).map(lambda ago: NOW - ago)
+numbered = st.integers(0, 10**6).map(str)
+
+lock = st.builds(Lock, numbered, NAMES, numbered, st.just(""), st.none(), LABELS, st.just("me"), past)
+heal = st.builds(PastHeal, numbered, NAMES, LABELS, past)
+own_heal = st.builds(PastHeal, numbered, st.just("db01"), LABELS, past)
+pause = st.builds(
+    Pause,
+    st.sampled_from(["fleet", "host=db01", "host=db02", "rack=r1", "rack=r2"]),
+    st.just("kim"),
+    st.just("why"),
+    past,
+    st.none() | st.floats(-5000, 5000).map(lambda s: NOW + s),
+)
+outage = st.builds(
+    MassOutage,
+    st.sampled_from(["fleet", "rack=r1", "rack=r2"]),
+    st.lists(NAMES, max_size=3).map(tuple),
+    past,
+    st.floats(-5000, 5000).map(lambda s: NOW + s),
+)
+stop = st.builds(StoppedCredential, st.sampled_from(["dell", "hp"]), st.just("refused"), past)
+latch = st.builds(Latch, numbered, st.just("escalated"), past)
+fleets = st.builds(
+    FleetState,
+    locks=st.lists(lock, max_size=3).map(tuple),
+    heals=st.lists(heal, max_size=5).map(tuple),
+    pauses=st.lists(pause, max_size=2).map(tuple),
+    mass_outages=st.lists(outage, max_size=2).map(tuple),
+    stopped=st.lists(stop, max_size=1).map(tuple),
+)
+states = st.builds(
+    HostState, st.just("db01"), heals=st.lists(own_heal, max_size=3).map(tuple), latch=st.none() | latch
+)
+asked = st.builds(
+    Request,
+    host=st.just("db01"),
+    label_keys=LABELS,
+    bmc_address=st.just("10.1.0.5:623"),
+    source=st.sampled_from(["sensor", "chat", "person"]),
+    rungs=st.sampled_from([("inband", "unload", "oob"), ("oob",), ("inband",)]),
+    clock_skew=st.sampled_from([0.0, 1.0, -29.0, 31.0, None]),
+    force=st.booleans(),
+    credential=st.sampled_from([None, "dell"]),
+)
+modes = st.sampled_from(list(Mode))
+DANGERS = {
+    "locks": lock,
+    "heals": heal,
+    "pauses": pause,
+    "mass_outages": outage,
+    "stopped": stop,
+}
+
+
+@pytest.mark.parametrize("kind", DANGERS)
+@whatever(asked, fleets, states, modes, st.data())
+def test_nothing_more_in_the_state_lets_a_heal_begin(kind, request_, fleet, host, mode, data):
+    worse = replace(fleet, **{kind: (*getattr(fleet, kind), data.draw(DANGERS[kind]))})
+    if judge(request_, fleet, host, SETTINGS, mode, NOW) is not None:
+        assert judge(request_, worse, host, SETTINGS, mode, NOW) is not None
+
+
+@whatever(asked, fleets, states, modes, latch, own_heal)
+def test_nothing_more_on_the_host_lets_a_heal_begin(request_, fleet, host, mode, held, healed):
+    if judge(request_, fleet, host, SETTINGS, mode, NOW) is not None:
+        for worse in (replace(host, latch=held), replace(host, heals=(*host.heals, healed))):
+            assert judge(request_, fleet, worse, SETTINGS, mode, NOW) is not None
+
+
+@whatever(asked, fleets, states)
+def test_force_skips_the_cooldown_and_nothing_else(request_, fleet, host):
+    forced = judge(replace(request_, force=True), fleet, host, SETTINGS, Mode.AUTO, NOW)
+    plain = judge(replace(request_, force=False), fleet, host, SETTINGS, Mode.AUTO, NOW)
+    if plain is None or plain.rule != "cooldown_seconds":
+        assert forced == plain
+    else:
+        assert (
+            forced is None
+            or forced.rule in ("concurrent_fleet", "concurrent_label")
+            or "per_hour" in forced.rule
+        )
+
+
+@whatever(asked, fleets, states)
+def test_what_may_begin_is_free_of_all_that_forbids_it(request_, fleet, host):
+    """The rules once more, told from the safety page and not from the code."""
+    if judge(request_, fleet, host, SETTINGS, Mode.AUTO, NOW) is not None:
+        return
+    targets = {"fleet", "host=db01", *request_.label_keys}
+    assert request_.clock_skew is not None and abs(request_.clock_skew) <= 30
+    assert not any(lock.host == "db01" for lock in fleet.locks) and host.latch is None
+    assert not any(p.target in targets and (p.until is None or p.until > NOW) for p in fleet.pauses)
+    for out in fleet.mass_outages:
+        assert out.until <= NOW or not (out.label in targets or "db01" in out.hosts)
+    assert len(fleet.locks) < SETTINGS.concurrent_fleet
+    assert len({h.incident for h in fleet.heals if NOW - h.at < HOUR}) < SETTINGS.heals_per_hour_fleet
+    assert request_.force or all(NOW - h.at >= SETTINGS.cooldown_seconds for h in host.heals)
+
+
+@whatever(asked, fleets, states, modes)
+def test_a_refusal_says_rule_value_and_what_to_do(request_, fleet, host, mode):
+    refusal = judge(request_, fleet, host, SETTINGS, mode, NOW)
+    if refusal is not None:
+        assert refusal.rule and refusal.value and refusal.sentence and refusal.override
+        assert refusal.outcome in ("refused", "proposed", "escalated")
+
+
+def paused(rt):
+    rt.state.pause("fleet", by="kim", reason="maintenance")
+
+
+def latched(rt):
+    rt.state.latch("db01", "i1", "escalated")
+
+
+def out(rt):
+    rt.state.declare_mass_outage("rack=r12", ["db01"], NOW + 3600)
+
+
+def stopped(rt):
+    rt.state.stop_credential("lab", "refused by two BMCs")
+
+
+FORBIDS = (paused, latched, out, stopped)
+
+
+@whatever(st.sets(st.sampled_from(FORBIDS), min_size=1), st.booleans(), st.sampled_from(["sensor", "person"]))
+def test_a_refusal_uses_no_incident_up_and_leaves_no_lock(forbids, force, source):
+    rt = runtime()
+    for forbid in forbids:
+        forbid(rt)
+    told = begin_heal(rt, {"host": "db01", "key": "db01:b00t:1", "source": source, "force": force})
+    assert told["outcome"] == "refused"
+    assert rt.state.acknowledged("db01") == frozenset(), "the sensor tells it again"
+    assert locks(rt) == () and rt.state.host("db01").heals == () and rt.state.fleet().heals == ()
+    assert rt.state.incidents(10) == []
