@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from lab import initramfs, state, tools
+from lab.builtin import BUILTIN_KERNEL, builtin_kernel
 from lab.errors import LabError
 from lab.kernel import DEFAULT, Kernel, kernel, suite_of
 from lab.legacy import LEGACY_KERNEL, legacy_ipmi_si
 
-Driver = Literal["stock", "legacy"]
+Driver = Literal["stock", "legacy", "builtin"]
+OWN_KERNEL = {"legacy": LEGACY_KERNEL, "builtin": BUILTIN_KERNEL}  # drivers that are made for one kernel
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,20 @@ def build(driver: Driver = "stock", version: str = DEFAULT, *, refresh: bool = F
     :param version: of the kernel (`6.12`), or the Debian suite that has it
     :raises LabError: a package is missing or a step failed
     """
-    if driver not in ("stock", "legacy"):
-        raise LabError(f"there is no driver {driver!r}; 'stock' and 'legacy' are")
-    if driver == "legacy" and suite_of(version) != suite_of(LEGACY_KERNEL):
-        raise LabError(f"the legacy driver is made for kernel {LEGACY_KERNEL}, not for {version}")
+    if driver not in ("stock", *OWN_KERNEL):
+        raise LabError(f"there is no driver {driver!r}; 'stock', {', '.join(map(repr, OWN_KERNEL))} are")
+    if driver in OWN_KERNEL and suite_of(version) != suite_of(OWN_KERNEL[driver]):
+        raise LabError(f"the {driver} driver is made for kernel {OWN_KERNEL[driver]}, not for {version}")
     tools.ensure(tools.GUEST_PACKAGES)
     of = kernel(version, refresh=refresh)
+    if driver == "builtin":
+        of = builtin_kernel(of)
     legacy = legacy_ipmi_si(of) if driver == "legacy" else None
     keys = _keys()
     made_from = state.digest(
         of.package,
         of.version,
+        of.release,
         str(legacy),
         files=[Path(__file__), Path(initramfs.__file__), keys / "client.pub", *initramfs.SOURCES],
     )

@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     )
     running.add_argument("--no-driver", action="store_true", help="leave the IPMI drivers unloaded")
     for one in (making, running):
-        one.add_argument("--driver", choices=("legacy", "stock"), default="legacy")
+        one.add_argument("--driver", choices=("legacy", "stock", "builtin"), default="legacy")
         one.add_argument(
             "--kernel", default=DEFAULT, metavar="VERSION", help=f"{', '.join(SUITES)} (default: %(default)s)"
         )

@@ -72,7 +72,8 @@ def build(into: Path, kernel: Kernel, keys: Path, legacy_ipmi_si: Path | None) -
         for place in ("bin", "sbin", "usr/bin", "usr/sbin"):
             (root / place / name).unlink(missing_ok=True)
         (root / "sbin" / name).symlink_to("/bin/kmod")
-    _modules(root, kernel, legacy_ipmi_si)
+    if kernel.modules:
+        _modules(root, kernel, legacy_ipmi_si)
     _accounts(root, keys)
     guest = state.DATA / "guest"
     (root / "init").symlink_to("/bin/busybox")

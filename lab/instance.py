@@ -21,7 +21,8 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 class Lab:
     """A context manager: on entry the BMC runs and the guest is booted, on exit both are gone.
 
-    driver: "legacy" (kipmi at 100 % when hung) or "stock"; kernel: 5.10, 6.1, 6.12, 7.2, or its Debian suite
+    driver: "legacy" (kipmi at 100 % when hung), "stock", or "builtin" (no module, so no rmmod)
+    kernel: 5.10, 6.1, 6.12, 7.2, or its Debian suite
     irq: of the KCS interface, 0 for none (then kipmi polls); ipmi: False for a machine without IPMI
     bmc_guid: when the BMC shall not be this machine's (default: the machine's SMBIOS UUID)
     password: of every user of the BMC

@@ -20,7 +20,10 @@ XZ_MAGIC, ZSTD_MAGIC = b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 
 @dataclass(frozen=True)
 class Kernel:
-    """`package` and `version` are Debian's, `release` is what uname -r says; `vmlinux` is the ELF kernel."""
+    """`package` and `version` are Debian's, `release` is what uname -r says; `vmlinux` is the ELF kernel.
+
+    `modules`: their directory, empty for a kernel without any.
+    """
 
     package: str
     version: str

@@ -38,6 +38,13 @@ class Scenes:
             "do i=$((i+1)); sleep 0.01; done; echo $p"
         )
 
+    def look_built_in(self) -> None:
+        """The IPMI drivers look built in: /proc/modules lists none of them any more; `restore` undoes it.
+
+        They stay modules: a module takes the writes to its parameters just as a built-in driver does.
+        """
+        self._guest.run("grep -v ipmi /proc/modules > /run/modules; mount --bind /run/modules /proc/modules")
+
     def kill(self, pid: int) -> None:
         """Kill a process."""
         self._guest.run(f"kill -9 {pid}")

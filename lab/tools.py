@@ -30,6 +30,14 @@ GUEST_PACKAGES = {
     "xz-utils": "/usr/bin/xz",
     "zstd": "/usr/bin/zstd",
 }
+# Headers that only libelf-dev brings; flex and bison make the parsers of the kernel's own configuration.
+KERNEL_PACKAGES = {
+    "make": "/usr/bin/make",
+    "flex": "/usr/bin/flex",
+    "bison": "/usr/bin/bison",
+    "bc": "/usr/bin/bc",
+    "libelf-dev": "/usr/include/libelf.h",
+}
 LEGACY_PACKAGES = {"make": "/usr/bin/make", "libelf1": "/usr/lib/x86_64-linux-gnu/libelf.so.1"}
 
 

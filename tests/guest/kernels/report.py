@@ -1,0 +1,33 @@
+"""The table of docs/kernels.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+COLUMNS = ("5.10", "6.1", "6.12", "7.2", "legacy")
+HEAD = """\
+# What each kernel does when the BMC hangs in-band
+
+Written by `make kernels`, on a machine with {cpus} CPUs: QEMU without KVM, KCS polled. Percentages of a core
+are those of that run; on a machine that was busy with other things they may be off. Kernels: {kernels};
+`legacy` is 6.1 with the older kipmid and the older unload. "hotmod" and "driver built in": a module whose
+entry in /proc/modules is hidden by a bind mount in the guest, since Debian has no kernel with a built-in
+ipmi_si; the writes to `hotmod` and what the driver does with them are real.
+"""
+
+
+def table(columns: dict[str, dict[str, Any]], cpus: int) -> str:
+    """The document, lines in the order in which the cases gave them."""
+    names = list(columns)
+    kernels = ", ".join(sorted({column["release"] for column in columns.values()}))
+    rows: dict[str, None] = {}
+    for column in columns.values():
+        rows |= dict.fromkeys(column["lines"])
+    text = HEAD.format(cpus=cpus, kernels=kernels)
+    text += f"\n| | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n"
+    for row in rows:
+        values = [str(columns[name]["lines"].get(row, "-")).replace("|", "\\|") for name in names]
+        text += f"| {row} | {' | '.join(values)} |\n"
+    bad = [f"{name}: {what}" for name in names for what in columns[name]["unexpected"]]
+    text += "\nNot as expected: " + ("; ".join(bad) if bad else "nothing") + ".\n"
+    return text
