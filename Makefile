@@ -2,13 +2,14 @@
 PY := .venv/bin/python
 DRIVER ?= legacy
 
-.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm matrix bench clean
+.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm matrix kernels bench clean
 
 help:
 	@echo "make demo [DRIVER=legacy|stock]   a hung BMC heals itself, in a QEMU guest"
 	@echo "make test                         lint, types, unit, protocol, pack and guest tests"
 	@echo "make test-stackstorm              against the running StackStorm of ST2_API_URL (docs/stackstorm.md)"
 	@echo "make matrix [ROWS=...]            every fault, in guests: docs/matrix.md; or the rows whose names hold a word"
+	@echo "make kernels [KERNELS=...]        what 5.10, 6.1, 6.12, 7.2 and legacy do with a hung BMC: docs/kernels.md"
 	@echo "make bench                        what watching costs, beside ipmitool, FreeIPMI, psutil, ssh: docs/bench.md"
 	@echo "make setup                        only install what these need"
 
@@ -41,6 +42,10 @@ test-stackstorm: setup
 # About an hour; with ROWS the report is printed and not kept.
 matrix: setup
 	@$(PY) -m tests.guest.matrix $(ROWS)
+
+# Ten minutes a kernel; KERNELS="6.12 7.2" renews only their columns.
+kernels: setup
+	@$(PY) -m tests.guest.kernels $(KERNELS)
 
 # Five minutes; best on a machine that has nothing else to do.
 bench: setup .venv/.bench

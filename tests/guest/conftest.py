@@ -35,7 +35,7 @@ def lab(request: pytest.FixtureRequest, booted: Callable[..., Lab]) -> Iterator[
     """A healthy guest with nothing counted by its BMC; the legacy driver's unless the test says
 
     `@pytest.mark.parametrize("lab", ["legacy", "stock"], indirect=True)`, or in place of the name what `Lab`
-    takes: `{"driver": "stock", "suite": "sid"}`.
+    takes: `{"driver": "stock", "kernel": "7.2"}`.
     """
     asked = getattr(request, "param", "legacy")
     of = booted(**asked) if isinstance(asked, dict) else booted(asked)

@@ -111,7 +111,8 @@ driver() {
     echo '@@ nodes'
     ls -nd /dev/ipmi[0-9]* /dev/ipmi/[0-9]* /dev/ipmidev/[0-9]*
     echo '@@ holders'
-    if [ -d /sys/module/ipmi_devintf ] && [ "$(awk '$1 == "ipmi_devintf" { print $3 }' /proc/modules)" != 0 ]; then
+    # Built in, ipmi_devintf has no entry in /sys/module either: the majors tell.
+    if grep -q ' ipmidev$' /proc/devices && [ "$(awk '$1 == "ipmi_devintf" { print $3 }' /proc/modules)" != 0 ]; then
         # One ls for all processes: numeric (no name service), symbolic links not followed
         ls -n /proc/[0-9]*/fd | awk '
             /^\/proc\// { split($1, part, "/"); next }

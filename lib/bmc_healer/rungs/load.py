@@ -117,7 +117,7 @@ class _Deed:
             return self._end(
                 "failed", "The driver is built in, and its interface's parameters are not known."
             )
-        if "ipmi_devintf" not in facts.builtin and (failed := self._load(["ipmi_devintf"])):
+        if "ipmi_devintf" not in facts.builtin and (failed := self._load_devintf()):
             return failed
         before = duplicates(self.access)
         if ended := self._hotmod("add", known) or self._has_device():
@@ -129,6 +129,11 @@ class _Deed:
             if ended:
                 return ended
         return self._end("failed", "hotmod add brought no device back: no BMC answers in-band.")
+
+    def _load_devintf(self) -> RungOutcome | None:
+        """It may be built in too: without parameters it then has no /sys/module entry, and no file."""
+        failed = self._load(["ipmi_devintf"])
+        return failed if failed and failed.state == "stuck" else None
 
     def watch_write(self, facts: HostFacts) -> HostFacts:
         """Wait for an earlier write to hotmod that hangs: the BMC is back, so it ends by itself."""

@@ -12,7 +12,7 @@ from bmc_healer.host import open_access
 from bmc_healer.host.access import HostAccess
 from lab import Lab, LabError
 
-LATER_SECONDS = 40.0  # a queued reset leaves the driver within a second of the BMC's return
+LATER_SECONDS = 15.0  # a queued reset leaves the driver within a second of the BMC's return
 
 
 class Timed(NamedTuple):

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from lab.build import build
+from lab.kernel import DEFAULT
 from tests.guest.matrix.report import report, results
 from tests.guest.matrix.row import Row, rows
 
@@ -38,8 +39,8 @@ def run(nodes: list[str], chosen: list[Row], folder: Path) -> list[Path]:
     guests = [node for node in nodes if node.startswith("tests/guest/")]
     others = [node for node in nodes if node not in guests]
     if guests:
-        for driver, suite in {(row.lab["driver"], row.lab.get("suite", "bookworm")) for row in chosen}:
-            build(driver, suite)
+        for driver, kernel in {(row.lab["driver"], row.lab.get("kernel", DEFAULT)) for row in chosen}:
+            build(driver, kernel)
     runs = [(guests, ["-n", str(GUESTS), "--dist", "loadgroup"]), (others, ["-m", "not alone"])]
     runs.append((others, ["-m", "alone"]))
     files = []

@@ -3,7 +3,7 @@
 A row is played (`story`, the words are in stage.py) or points to a test that proves it (`test`). Members:
 
 id, fault           the case, in the words of the report
-guest               {driver, suite, irq, ...} of `lab.Lab`; `none`: a BMC alone, no guest
+guest               {driver, kernel, irq, ...} of `lab.Lab`; `none`: a BMC alone, no guest
 story               what is done, in order: a list of single words with what they take
 outcome, healed_by  how the last heal of the story ends
 says                a part of its sentence; a list: every one

@@ -23,6 +23,16 @@ def rename_interface(stage: Any) -> None:
     assert "kipmi1" in lab.guest("cat /proc/[0-9]*/comm").out.split()
 
 
+def look_built_in(stage: Any) -> None:
+    """The driver is not in /proc/modules."""
+    stage.lab.scenes.look_built_in()
+
+
+def held(stage: Any) -> None:
+    """Somebody holds /dev/ipmi0."""
+    stage.lab.scenes.hold_device()
+
+
 def silent_rack(stage: Any) -> None:
     """Hosts of its rack, whose BMCs are all silent."""
     stage.healer.host["labels"] = {"rack": "r12"}

@@ -192,6 +192,13 @@ def test_an_earlier_write_that_hangs_is_waited_for():
     assert (outcome.state, outcome.evidence["waited_for_write"]) == ("done", 600)
 
 
+def test_a_built_in_ipmi_devintf_cannot_be_seen_and_need_not_be_loaded():
+    missing = Result(1, "", "modprobe: FATAL: Module ipmi_devintf not found in directory\n", 0.1)
+    host = built_in(builtin="ipmi_si ipmi_msghandler", answers={"modprobe ipmi_devintf": [missing]})
+    assert go(host, params=[PARAMS]).state == "done"
+    assert host.ran == ["modprobe ipmi_devintf", f"write add,{PARAMS} hotmod"]
+
+
 def test_hotmod_add_in_vain():
     outcome = go(built_in(answers={"write add": [OK]}), params=[PARAMS])
     assert outcome.state == "failed" and "no BMC answers" in outcome.sentence
