@@ -35,6 +35,12 @@ def test_what_proves_a_row_is_there() -> None:
             assert name.partition("[")[0] in functions(path), row.test
 
 
+def test_a_rung_may_be_optional() -> None:
+    row = Row("a", "x", outcome="healed", rungs=("(reap)", "oob", "load"), story=({"heal": None},))
+    assert row.walked(["reap", "oob", "load"]) and row.walked(["oob", "load"])
+    assert not row.walked(["oob"]) and not row.walked(["reap", "reap", "oob", "load"])
+
+
 def test_every_state_of_a_host_can_be_looked_for() -> None:
     assert set(afterwards.STATES) == set(HOST_STATES)
 

@@ -26,6 +26,22 @@ def test_the_bios_is_remembered_for_the_day_on_which_the_host_cannot_be_looked_a
 
 
 @pytest.mark.parametrize(
+    ("found", "proven"),
+    [
+        (made.found(made.host((made.STUCK,)), made.bmc()), True),
+        (made.found(made.host((made.BUSY,)), made.bmc(), replace(made.NO_ANSWER, given_up=True)), True),
+        (made.found(made.host(), made.bmc(), made.NO_ANSWER), False),
+    ],
+    ids=["counters", "soft hang", "a probe without an answer"],
+)
+def test_a_proven_hang_is_remembered_for_when_the_host_cannot_be_reached(found, proven):
+    rt = runtime()
+    look.remember(rt, rt.host("db01"), found, diagnose(found, WatchSettings(), GuardrailSettings()))
+    memory = rt.state.memory("db01")
+    assert (memory.hang_proven_at is not None, memory.hang_since) == (proven, found.now)
+
+
+@pytest.mark.parametrize(
     ("credential", "why"),
     [
         ({"password_key": "bmc_dell"}, "the datastore gives no value for the key 'bmc_dell'"),

@@ -16,6 +16,7 @@ from bmc_healer.diagnosis import (
     diagnose,
     hang_since,
     needs_probe,
+    soft_hang,
 )
 from bmc_healer.errors import ConfigError, HostAccessError
 from bmc_healer.host.access import HostAccess
@@ -91,7 +92,7 @@ def look_at_host(rt: Runtime, access: HostAccess, *, windows: int) -> tuple[Host
 
 
 def remember(rt: Runtime, host: HostSettings, found: Findings, diagnosis: Diagnosis) -> None:
-    """Keep what later decisions need: when in-band answered, and a hang that the counters prove."""
+    """Keep what later decisions need: when in-band answered, a hang that counters or 0xC3 prove."""
     changes: dict[str, Any] = {}
     if diagnosis.inband is Inband.ANSWERS:
         changes["inband_ok_at"] = found.now
@@ -103,7 +104,8 @@ def remember(rt: Runtime, host: HostSettings, found: Findings, diagnosis: Diagno
     if diagnosis.inband is Inband.HUNG:
         proof = rt.config.guardrails.hang_proof_seconds
         changes["hang_since"] = hang_since(found.memory, found.now, proof)
-    if diagnosis.proven_hang and diagnosis.verdict in (Verdict.HUNG, Verdict.HUNG_DARK):
+    proven = diagnosis.proven_hang or (found.answer is not None and soft_hang(found.answer))
+    if proven and diagnosis.verdict in (Verdict.HUNG, Verdict.HUNG_DARK):
         changes["hang_proven_at"] = found.now
     if changes:
         rt.state.remember(host.name, **changes)

@@ -3,11 +3,11 @@
 A row is played (`story`, the words are in stage.py) or points to a test that proves it (`test`). Members:
 
 id, fault           the case, in the words of the report
-guest               {driver, kernel, irq, ...} of `lab.Lab`; `none`: a BMC alone, no guest
+guest               {driver, kernel, irq, ...} of `lab.Lab`; default: Debian's own driver
 story               what is done, in order: a list of single words with what they take
 outcome, healed_by  how the last heal of the story ends
 says                a part of its sentence; a list: every one
-rungs               the rungs that were tried in all heals of the story, in order
+rungs               the rungs that were tried in all heals of the story, in order; `(reap)`: perhaps
 resets              reset commands that reached the BMC, by channel, in order
 carried_out         how many of them it carried out (default: all)
 told                titles that chat heard, without the host's name
@@ -18,6 +18,8 @@ theme               its file's heading
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,7 @@ class Row:
     carried_out: int | None = None
     told: tuple[str, ...] = ()
     host: str = "any"
-    guest: dict[str, Any] | None = field(default_factory=lambda: {"driver": "stock"})
+    guest: dict[str, Any] = field(default_factory=dict)
     story: tuple[dict[str, Any], ...] = ()
     test: str = ""
     everyday: bool = False
@@ -57,10 +59,15 @@ class Row:
                 f"row {self.id}: outcome {self.outcome!r} or host {self.host!r} is none there is"
             )
 
+    def walked(self, tried: Sequence[str]) -> bool:
+        """Whether these are the row's rungs."""
+        wanted = "".join(f"(?:{rung[1:-1]} )?" if rung[0] == "(" else f"{rung} " for rung in self.rungs)
+        return re.fullmatch(wanted, "".join(f"{rung} " for rung in tried)) is not None
+
     @property
     def lab(self) -> dict[str, Any]:
         """What the row's guest is made of, all of it."""
-        return {"driver": "stock", **(self.guest or {})}
+        return {"driver": "stock", **self.guest}
 
 
 def read(document: dict[str, Any]) -> Row:
@@ -71,8 +78,6 @@ def read(document: dict[str, Any]) -> Row:
     made = dict(document)
     if isinstance(made.get("says"), str):
         made["says"] = [made["says"]]
-    if made.get("guest") == "none":
-        made["guest"] = None
     for name in ("says", "rungs", "resets", "told", "story"):
         made[name] = tuple(made.get(name) or ())
     return Row(**made)

@@ -9,15 +9,18 @@ from typing import Any
 
 from tests.guest.healer import HOST, Child, Ended, Healer
 from tests.guest.matrix import scenes
+from tests.guest.matrix.afterwards import Before, before
 from tests.guest.outside import answered_on, hang, poll
 from tests.guest.payload import bmc_recovered, kipmi_high_cpu
 
 WAIT_SECONDS = 150.0
+ACTS = ("heal", "start", "serve", "trigger", "scene")
 
 
 class Stage:
     """One row's guest, product and chat; `ended` is what the last heal came to.
 
+    `was`: the guest when the product was first let at it
     `installations`: all of the product's that healed, in the row's `folder`
     """
 
@@ -26,13 +29,17 @@ class Stage:
         self.healer = healer = Healer(lab, folder)
         self.installations = [healer]
         self.ended: Ended | None = None
+        self.was: Before | None = None
         self.child: Child | None = None
+        healer.settings(rmmod_limit=20)  # a busy machine needs more than 4 s
         healer.config["notify"] = [{"url": chat.url}]
 
     def play(self, story: tuple[dict[str, Any], ...]) -> None:
         """Say the words in their order."""
         for sentence in story:
             for word, what in sentence.items():
+                if word in ACTS and self.was is None:
+                    self.was = before(self.lab)
                 getattr(self, f"do_{word}")(what)
 
     # ---- what is broken
