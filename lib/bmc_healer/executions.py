@@ -34,6 +34,8 @@ class ExecutionInfo:
     :param runner_info: `hostname` and `pid` of the action runner that started it
     :param host: the parameter of that name
     :param since: when it took this status, epoch seconds of the engine's clock; 0 when that is not told
+    :param task: the workflow's name for it
+    :param sentence: what an action of ours said at its end; empty when it was killed or has not ended
     """
 
     id: str
@@ -43,6 +45,8 @@ class ExecutionInfo:
     runner_info: dict[str, Any] = field(default_factory=dict)
     host: str = ""
     since: float = 0.0
+    task: str = ""
+    sentence: str = ""
 
     @property
     def ended(self) -> bool:
@@ -157,6 +161,8 @@ def _info(document: Any) -> ExecutionInfo:
             runner_info=(document.get("liveaction") or {}).get("runner_info") or {},
             host=str((document.get("parameters") or {}).get("host") or ""),
             since=_since(document),
+            task=str(((document.get("context") or {}).get("orquesta") or {}).get("task_name") or ""),
+            sentence=_sentence(document.get("result")),
         )
     except (KeyError, TypeError, AttributeError, ValueError):
         raise StateError("the engine's answer is none of StackStorm's API") from None
@@ -167,3 +173,9 @@ def _since(document: Any) -> float:
     log = document.get("log") or [{"timestamp": document.get("start_timestamp")}]
     stamp = log[-1]["timestamp"]
     return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() if stamp else 0.0
+
+
+def _sentence(result: Any) -> str:
+    """From a Python action's result; in that of a killed one `result` is the text "None"."""
+    said = result.get("result") if isinstance(result, dict) else None
+    return str(said.get("sentence") or "") if isinstance(said, dict) else ""

@@ -57,6 +57,14 @@ def services() -> Services:
     return Services(Path(state))
 
 
+@pytest.fixture(scope="session")
+def token_seconds() -> float:
+    """What `[auth] service_token_ttl` is set to there, which StackStorm's API does not tell."""
+    told = os.environ.get("ST2_TOKEN_SECONDS", "")
+    assert told, "ST2_TOKEN_SECONDS does not say how long the tokens of services live (docs/stackstorm.md)"
+    return float(told)
+
+
 @pytest.fixture
 def product(api: Api) -> Iterator[Product]:
     """The pack with its sensors off and an empty datastore."""

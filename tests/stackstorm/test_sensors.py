@@ -4,18 +4,31 @@ A BMC without a host is silent, and the rule that would start a heal is off: its
 seconds, so that a sensor that lives is heard.
 """
 
+import json
 import signal
+import time
 
 import pytest
 
 from tests.stackstorm.api import until
-from tests.stackstorm.product import HOST, PACK, WATCH
+from tests.stackstorm.product import HOST, PACK, SENSORS, WATCH
 from tests.stackstorm.watching import KINDS, START_SECONDS, Log, Told, Watching, kill
 
 RULE = "heal_bmc_unresponsive"
 TRIGGER = "bmc.unresponsive"
 REGISTRATIONS = 10
 BUS_SECONDS = 180.0  # RabbitMQ's start, and StackStorm's patience until it looks again
+
+# A heal whose process has died: it holds a lock, and nobody renews its heartbeat.
+DEAD = {
+    "id": "0123456789abcdef",
+    "host": HOST,
+    "incident": f"{HOST}-dead",
+    "execution": "",
+    "bmc_address": None,
+    "labels": [],
+    "owner": "a test",
+}
 
 
 @pytest.fixture
@@ -188,3 +201,20 @@ def test_an_inventory_that_cannot_be_read_is_named_and_a_mended_one_taken_up(
     both_say(log, "ERROR", "nothing is watched", str(file))
     file.write_text("db01: {transport: local}\n")
     both_say(log, "the configuration can be used now")
+
+
+@pytest.mark.token_life
+def test_sensors_outlive_their_tokens(product, silent, container, token_seconds):
+    """Both get a new one and go on; a heal that died after that is noticed and tidied up."""
+    sensors, watches, log = silent.sensors(), silent.ready(), Log(container)
+    until(
+        lambda: len(log.said("Access granted", '"sensor_service"')) >= 2 * len(SENSORS),
+        3 * token_seconds + 60,
+        "two new tokens of each sensor",
+    )
+    product.api.key(f"{PACK}:f:lock:{HOST}-dead:", json.dumps(DEAD | {"taken_at": time.time()}))
+    heard(product)
+    product.free()
+    assert (silent.sensors(), silent.watches()) == (sensors, watches)
+    trouble = [*log.said("ERROR"), *log.said("Traceback"), *log.said("cannot be looked for")]
+    assert not trouble, trouble

@@ -30,9 +30,9 @@ def api(history):
     server.close()
 
 
-def create(history, ref, runner, parent=""):
+def create(history, ref, runner, parent="", context=None):
     action = Action(ref=ref, runner=runner, entry_point="x", parameters={}, description="", enabled=True)
-    execution = history.create(action, {"host": "db01"}, {}, parent=parent)
+    execution = history.create(action, {"host": "db01"}, context or {}, parent=parent)
     history.mark(execution.id, "running")
     return execution.id
 
@@ -52,6 +52,28 @@ def test_packrunner(api, history, version):
     history.finish(heal, "canceled")
     engine.cancel(heal)
     assert engine.get(heal).ended
+
+
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        ({"result": {"sentence": "It was sent."}, "exit_code": 1}, "It was sent."),
+        ({"result": {"sentence": None}}, ""),
+        ({"result": "None", "exit_code": -9}, ""),  # killed
+        ({"error": "no such action"}, ""),
+        (None, ""),
+    ],
+)
+def test_what_a_task_said_at_its_end(api, history, result, sentence):
+    engine = ApiExecutions(api.url, "token")
+    heal = create(history, "bmc_healer.heal", "orquesta")
+    about = {"orquesta": {"task_name": "reset_out_of_band"}}
+    task = create(history, "bmc_healer.reset_bmc_oob", "python-script", heal, about)
+    (running,) = engine.children(heal)
+    assert (running.task, running.sentence) == ("reset_out_of_band", "")
+    history.finish(task, "failed", result)
+    (ended,) = engine.children(heal)
+    assert (ended.task, ended.sentence) == ("reset_out_of_band", sentence)
 
 
 def test_those_that_run(api, history):

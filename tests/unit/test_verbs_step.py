@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from bmc_healer import ladder
 from bmc_healer.errors import HealerError, StateError
+from bmc_healer.executions import ExecutionInfo
 from bmc_healer.rungs.outcome import DeedRefusedError, RungOutcome
 from bmc_healer.state.documents import PastHeal
 from bmc_healer.state.store import Store
@@ -14,7 +17,7 @@ from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.verbs.step import Step
 from tests.unit.clock import NOW, Clock
 from tests.unit.state.fake_datastore import FakeDatastore
-from tests.unit.verbs import VerbRuntime, config, first_looks_ended, host, locks, runtime
+from tests.unit.verbs import Engine, VerbRuntime, config, first_looks_ended, host, locks, runtime
 
 PLAN = ["reap", "inband", "unload", "throttle", "oob", "load"]
 RUNGS = {
@@ -188,6 +191,43 @@ def test_a_step_that_tidy_overtook_may_not_send(rt):
     assert "was not sent" in answer["sentence"]
 
 
+def lost(rt):
+    """The datastore is away from now on."""
+    rt.datastore.down = True
+
+
+def unwritten(error):
+    """What a step says whose datastore is away."""
+    return re.sub("bmc_healer:[^ ]*", "KEY", error.value.sentence)
+
+
+REFUSED = (
+    "This could not be recorded: the datastore would not write KEY ConnectionError: refused. "
+    "Nothing is done without reliable state; check StackStorm's API and database."
+)
+
+
+def test_what_a_step_has_done_is_said_when_it_cannot_be_recorded(rt):
+    def act():
+        lost(rt)
+        return RungOutcome("reap", "done", "2 hung clients were ended.")
+
+    with (
+        pytest.raises(StateError) as error,
+        Step(rt, "reap_clients", {"host": "db01", "incident": rt.ran}) as it,
+    ):
+        it.rung(act)
+    assert unwritten(error) == f"2 hung clients were ended. {REFUSED}"
+
+
+def test_a_step_that_has_done_nothing_yet_says_why_alone(rt):
+    with pytest.raises(StateError) as error, Step(rt, "reap_clients", {"host": "db01", "incident": rt.ran}):
+        rt.state.remember("db01", firmware="1")
+        lost(rt)
+        rt.state.remember("db01", firmware="2")
+    assert unwritten(error) == REFUSED.removeprefix("This could not be recorded: ")
+
+
 # The end, which may come early, twice, or for somebody else
 
 
@@ -221,6 +261,59 @@ def test_an_end_that_comes_before_its_turn_escalates_and_keeps_the_lock(rt):
     assert rt.state.host("db01").fence.incident == "", "nothing more is sent"
     assert rt.state.host("db01").latch.incident == rt.ran
     assert is_refused(rt, "reset_in_band", "it has ended")
+
+
+class Remembering(Engine):
+    """The engine keeps the results of a heal's tasks."""
+
+    def __init__(self, clock, *tasks):
+        super().__init__(clock)
+        self.tasks = tasks
+
+    def children(self, execution):
+        assert execution == "e1"
+        return self.tasks
+
+
+def task(name, status, sentence, since):
+    return ExecutionInfo(name, status, since=since, task=name, sentence=sentence)
+
+
+def test_an_end_repeats_what_the_step_said_that_could_not_write(rt):
+    due(rt, "reset_in_band", 1)
+    sent_something(rt)
+    rt.executions = Remembering(
+        rt.clock,
+        task("reset_in_band", "failed", "It was sent. This could not be recorded: no token.", NOW + 2),
+        task("reset_in_band", "failed", "An earlier turn.", NOW + 1),
+        task("reset_in_band", "running", "", NOW + 3),
+        task("tell_start", "succeeded", "Chat was told.", NOW + 4),
+    )
+    answer = end(rt)
+    said = (
+        "The step reset_in_band broke off: It was sent. This could not be recorded: no token. Nothing more is"
+    )
+    assert answer["outcome"] == "escalated" and answer["sentence"].startswith(said)
+    assert rt.state.incident(rt.ran)["sentence"] == answer["sentence"]
+
+
+def test_an_end_repeats_it_too_when_nothing_was_sent(rt):
+    due(rt, "reset_in_band", 1)
+    rt.executions = Remembering(rt.clock, task("reset_in_band", "failed", "No token.", NOW))
+    answer = end(rt)
+    said = "The step reset_in_band broke off: No token. Nothing was sent."
+    assert (answer["outcome"], answer["sentence"]) == ("refused", said)
+
+
+def test_an_end_comes_also_when_the_engine_cannot_be_asked(rt):
+    class Mute(Engine):
+        def children(self, execution):
+            raise StateError("the engine cannot be asked")
+
+    due(rt, "reset_in_band", 1)
+    sent_something(rt)
+    rt.executions = Mute(rt.clock)
+    assert "reset_in_band ended without a result" in end(rt)["sentence"]
 
 
 def test_an_end_that_comes_twice_says_the_same(rt):

@@ -22,6 +22,7 @@ PAGE = 100  # StackStorm's api.max_page_size; a larger limit is refused for user
 PAGING_ATTEMPTS = 5
 SENTINEL_SECONDS = 300.0
 FOREVER_SECONDS = 10 * 366 * 86400
+UNAUTHORIZED = 401
 
 
 class Entry(Protocol):
@@ -176,8 +177,9 @@ def _parse(name: str, value: str) -> Document:
 
 
 def _unusable(what: str, key: str, error: Exception | None) -> StateError:
-    reason = f": {type(error).__name__}: {str(error)[:200]}" if error else ""
-    return StateError(
-        f"the datastore would not {what} {key}{reason}",
-        do="Nothing is done without reliable state; check StackStorm's API and database",
-    )
+    reason = f": {type(error).__name__}: {' '.join(str(error).split())[:200]}" if error else ""
+    do = "Nothing is done without reliable state; check StackStorm's API and database"
+    if getattr(getattr(error, "response", None), "status_code", None) == UNAUTHORIZED:
+        reason = ": StackStorm does not take the token any more that it gave this action or sensor"
+        do = "[auth] service_token_ttl must be longer than any action lasts; one hour is too short"
+    return StateError(f"the datastore would not {what} {key}{reason}", do=do)

@@ -96,10 +96,27 @@ def died(rt: Runtime, incident: Mapping[str, Any], due: str, *, cancelled: bool 
         )
     else:
         what, done = f"The step {due} ended without a result", "what it was doing may have happened"
+    said = "" if cancelled else _last_words(rt, incident, due)
+    if said:
+        what, done = f"The step {due} broke off", said.rstrip(".")
     if incident["plan_only"] or not begun:
-        return Ending("refused", "", f"{what}; nothing was sent.")
+        return Ending(
+            "refused", "", f"{what}: {said} Nothing was sent." if said else f"{what}; nothing was sent."
+        )
     left = "Nothing more is sent; the lock is freed when no process of this heal is left."
     return Ending("escalated", "", f"{what}: {done}. {left}")
+
+
+def _last_words(rt: Runtime, incident: Mapping[str, Any], due: str) -> str:
+    """What a step said that could not write it into the incident; the engine has kept its result."""
+    if rt.executions is None or not incident["execution"]:
+        return ""
+    try:
+        tasks = sorted(rt.executions.children(incident["execution"]), key=lambda task: task.since)
+    except StateError as error:
+        rt.logger.warning("%s", error.sentence)
+        return ""
+    return next((task.sentence for task in reversed(tasks) if task.task == due and task.ended), "")
 
 
 def close(rt: Runtime, incident: dict[str, Any], ending: Ending) -> None:

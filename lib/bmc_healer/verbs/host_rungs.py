@@ -76,13 +76,19 @@ def _deed(step: Step, access: HostAccess, facts: HostFacts, rung: str, seconds: 
     )
 
 
+def _close(step: Step, deed: Deed, outcome: RungOutcome, **more: Any) -> None:
+    """The deed has ended; what came of it is told also when that cannot be written."""
+    step.said = outcome.sentence
+    deed.result({"state": outcome.state, **more})
+
+
 def _reap(step: Step, access: HostAccess) -> RungOutcome:
     facts = _facts(step, access)
     with _deed(step, access, facts, "reap", SLACK) as deed:
         outcome = reap.reap(
             access, facts, watch=step.rt.config.watch, may_send=deed.may_send, mark=step.ref.mark
         )
-        deed.result({"state": outcome.state})
+        _close(step, deed, outcome)
     return outcome
 
 
@@ -107,13 +113,14 @@ def _reset_in_band(step: Step, access: HostAccess) -> RungOutcome:
                 )
             except HostAccessError as lost:  # a reset can cut the very network that SSH came through
                 outcome = RungOutcome("inband", "failed", f"It may have been sent. {lost.sentence}", {})
+            step.said = outcome.sentence
             delivered = outcome.evidence.get("completed_delta") != 0
             if lan is not None and delivered and outcome.state != "skipped":
                 outcome.evidence["back"] = step.see_reset(lan)
             outcome.evidence["watched"] = lan is not None
             outcome.evidence["dark"] = [[p.start, p.end] for p in lan.dark_periods] if lan else []
         if _delivered(outcome) or not kernels.queues_inband_reset(facts.kernel):
-            deed.result({"state": outcome.state, "dark": bool(outcome.evidence["dark"])})
+            _close(step, deed, outcome, dark=bool(outcome.evidence["dark"]))
     return outcome
 
 
@@ -142,7 +149,7 @@ def _unload(step: Step, access: HostAccess) -> RungOutcome:
             mark=step.ref.mark,
             reset_follows="oob" in step.incident["plan"][step.index :],
         )
-        deed.result({"state": outcome.state})
+        _close(step, deed, outcome)
     removed = outcome.evidence.get("removed") or []
     touched = removed or outcome.state in ("done", "stuck")
     rt.state.remember(
@@ -170,7 +177,7 @@ def _throttle(step: Step, access: HostAccess) -> RungOutcome:
         state.remember(step.ref.host, throttled_from=facts.throttle_us)
     with _deed(step, access, facts, "throttle", SLACK) as deed:
         outcome = throttle.throttle(access, facts, may_send=deed.may_send, mark=step.ref.mark)
-        deed.result({"state": outcome.state})
+        _close(step, deed, outcome)
     return outcome
 
 
@@ -198,7 +205,7 @@ def _load(step: Step, access: HostAccess) -> RungOutcome:
             clock=rt.clock,
             sleep=rt.sleep,
         )
-        deed.result({"state": outcome.state})
+        _close(step, deed, outcome)
     if undone is not None and undone.state == "done":
         rt.state.remember(step.ref.host, throttled_from=None)
     if outcome.state in ("done", "skipped"):

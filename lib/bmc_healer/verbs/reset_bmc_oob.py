@@ -103,6 +103,7 @@ def _reset(step: Step, settings: BmcSettings, pinned: str, bmc: BmcFacts) -> Run
             rt.state.bad_login(settings.credential, f"{pinned}:{settings.port}")
         elif not answer.sent and settings.redfish is not None:
             answer = _by_redfish(step, settings.redfish, bmc, answer, deed)
+        step.said = _sentence(answer)
         back = not answer.sent or step.see_reset(lan, session_dead=answer.session_dead)
         dark = [[period.start, period.end] for period in lan.dark_periods]
         deed.result({"sent": answer.sent, "completion_code": answer.completion_code, "dark": bool(dark)})
@@ -117,7 +118,7 @@ def _reset(step: Step, settings: BmcSettings, pinned: str, bmc: BmcFacts) -> Run
         "back": back,
         "chassis_power_on": bmc.power_on,
     }
-    return RungOutcome("oob", "done" if _accepted(answer) else "failed", _sentence(answer), evidence)
+    return RungOutcome("oob", "done" if _accepted(answer) else "failed", step.said, evidence)
 
 
 def _by_redfish(

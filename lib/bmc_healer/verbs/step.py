@@ -55,6 +55,7 @@ class Step:
                 "start a heal (bmc heal HOST, or the action bmc_healer.heal) instead of a single step",
             )
         self.index = int(turn.get("index", 0))
+        self.said = ""  # what it did or saw so far: told even when it cannot be written down
 
     def __enter__(self) -> Step:
         """The heartbeat runs while a step is at work, also while it only looks or waits."""
@@ -66,6 +67,8 @@ class Step:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pulse.__exit__(kind, error, trace)
+        if self.said and isinstance(error, StateError):
+            raise StateError(f"{self.said} This could not be recorded: {error.what}", do=error.do) from error
 
     @property
     def pinned(self) -> str | None:
@@ -102,6 +105,7 @@ class Step:
         :param name: the rung's name, when it is not a gate
         :param proof: what this gate saw proves that a deed of this heal happened
         """
+        self.said = sentence
         self._still_mine()
         plan = self.incident["plan"]
         position = ladder.after(name or self.task, verdict, plan, self.index)

@@ -102,6 +102,7 @@ def _health(step: Step) -> Seen:
             break
         rt.sleep(ladder.steady_interval)
     if result.passed:
+        step.said = result.sentence
         rt.state.remember(step.ref.host, inband_ok_at=rt.clock())
     seen = {
         "answers": answers,

@@ -4,6 +4,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,26 @@ def test_a_datastore_that_is_down(store, datastore):
         store.read("bmc_healer:f:")
     with pytest.raises(StateError, match="would not"):
         store.delete("bmc_healer:f:x:")
+
+
+class UnauthorizedError(Exception):
+    """As requests has it: the response is its member."""
+
+    response = SimpleNamespace(status_code=401)
+
+
+def test_a_token_that_is_not_taken_any_more_is_named(store, datastore):
+    def refuse(operation):
+        raise UnauthorizedError("401 Client Error: Unauthorized\nMESSAGE: Unauthorized - Token has expired.")
+
+    datastore.before = refuse
+    with pytest.raises(StateError) as refusal:
+        store.write("p:a:", {})
+    assert refusal.value.sentence == (
+        "the datastore would not write p:a:: StackStorm does not take the token any more that it gave this "
+        "action or sensor. [auth] service_token_ttl must be longer than any action lasts; one hour is "
+        "too short."
+    )
 
 
 def test_reads_fail_while_writes_still_work(store, datastore):
