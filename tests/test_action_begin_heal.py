@@ -65,7 +65,7 @@ class BeginHealTestCase(BaseActionTestCase):
         incident = self.begin()[1]["incident"]
         ok, result = self.begin(force=True)
         self.assertEqual((ok, result["outcome"]), (True, "refused"))
-        self.assertRegex(result["sentence"], rf"^db01 is being healed since .* by incident {incident} ")
+        self.assertRegex(result["sentence"], rf"^It is being healed since .* by incident {incident} ")
         self.assertEqual((result["rule"], result["value"]), ("lock", incident))
         self.assertEqual(len(self.locks()), 1)
 
@@ -80,7 +80,8 @@ class BeginHealTestCase(BaseActionTestCase):
         pause = Pause(config=self.config, action_service=self.action_service)
         pause.run(target="rack:r12", minutes=30, reason="switch work", user="jane")
         sentence = self.refused(force=True)
-        self.assertRegex(sentence, r"^rack:r12 is paused by jane since .*: switch work \(pause: rack=r12\)\.")
+        said = r"^The label rack:r12 is paused by jane since .*: switch work \(pause: rack=r12\)\."
+        self.assertRegex(sentence, said)
         self.assertIn("What to do: bmc resume rack:r12.", sentence)
         Resume(config=self.config, action_service=self.action_service).run(target="rack:r12")
         self.assertEqual(self.begin()[1]["next"], "diagnose")

@@ -49,7 +49,7 @@ class PauseTestCase(Configured, BaseActionTestCase):
         self.assertEqual((ok, result["target"]), (True, "host=db01"))
         self.assertRegex(result["sentence"], r"^db01 is paused until 20\d\d-.* UTC: switch work\.$")
         said = self.run_action(Status, host="db01")[1]["sentence"]
-        self.assertRegex(said, r"db01 is paused by jane, until 20.*: switch work\.")
+        self.assertRegex(said, r"db01: .* It is paused by jane, until 20.*: switch work\.")
 
     def test_without_minutes_it_lasts_until_resumed(self):
         for target, typed in (("fleet", "fleet"), ("rack:r12", "rack:r12"), ("rack=r12", "rack:r12")):

@@ -2,6 +2,7 @@
 
 Every refusal says which rule, its value, and how to override it or when to try again. `force` skips the
 cooldown and nothing else here. The order of the rules lets the one object first that tells the most.
+Chat, the web UI and the command line show a refusal behind the name of its host: its sentence says "it".
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from bmc_healer.state.claim import held
 from bmc_healer.state.refs import Refusal
 from bmc_healer.state.stamp import utc
 from bmc_healer.state.views import FleetState, HostState
-from bmc_healer.targets import typed
+from bmc_healer.targets import subject, typed
 
 Source = Literal["sensor", "chat", "person"]
 
@@ -90,7 +91,7 @@ def _proposal(case: _Case) -> Refusal | None:
     if case.request.source == "sensor":
         fault = "Only a person can approve a proposal"
     elif proposal.get("outcome") != "proposed" or proposal.get("host") != case.request.host:
-        fault = f"What was given is no proposal for {case.request.host}"
+        fault = "What was given is no proposal for it"
     elif case.now - (proposal.get("ended_at") or 0.0) > limit:
         fault = f"The proposal is older than {limit:.0f} s"
     else:
@@ -126,7 +127,7 @@ def _latch(case: _Case) -> Refusal | None:
     return Refusal(
         "latch",
         latch.incident,
-        f"{case.request.host} was escalated at {utc(latch.since)} by {latch.incident}: {latch.sentence}",
+        f"It was escalated at {utc(latch.since)} by {latch.incident}: {latch.sentence}",
         f"once a person has looked at it: bmc resume {case.request.host}",
     )
 
@@ -136,10 +137,11 @@ def _pause(case: _Case) -> Refusal | None:
     if pause is None:
         return None
     end = f"until {utc(pause.until)}" if pause.until is not None else "until resumed"
+    who = subject(pause.target, case.request.host)
     return Refusal(
         "pause",
         pause.target,
-        f"{typed(pause.target)} is paused by {pause.by} since {utc(pause.since)}, {end}: {pause.reason}",
+        f"{who[0].upper()}{who[1:]} is paused by {pause.by} since {utc(pause.since)}, {end}: {pause.reason}",
         f"bmc resume {typed(pause.target)}",
         pause.until,
     )
@@ -179,8 +181,8 @@ def _heals_per_day(case: _Case) -> Refusal | None:
     return Refusal(
         "heals_per_host_per_day",
         str(limit),
-        f"{case.request.host} was healed {len(today)} times within a day and fails again: it needs hardware "
-        "repair or newer firmware",
+        f"It was healed {len(today)} times within a day and fails again: it needs hardware repair or newer "
+        "firmware",
         "repair it, or raise guardrails.heals_per_host_per_day",
         today[-limit] + DAY if limit else None,
         outcome="escalated",
@@ -195,7 +197,7 @@ def _cooldown(case: _Case) -> Refusal | None:
     return Refusal(
         "cooldown_seconds",
         f"{seconds:.0f}",
-        f"The last heal of {case.request.host} was at {utc(last)}",
+        f"Its last heal was at {utc(last)}",
         "wait, or start bmc_healer.heal with force (web UI or command line)",
         last + seconds,
     )
@@ -258,7 +260,7 @@ def _mode(case: _Case) -> Refusal | None:
     return Refusal(
         "mode",
         case.mode.value,
-        f"{case.request.host} would be healed by {', '.join(case.request.rungs)}; mode is {case.mode.value}",
+        f"It would be healed by {', '.join(case.request.rungs)}; mode is {case.mode.value}",
         override,
         outcome="proposed",
     )

@@ -15,3 +15,10 @@ def typed(target: str) -> str:
 def read(text: str) -> str:
     """What was typed, with `=` as it is kept; a plain word stays a plain word."""
     return text.strip().replace(":", "=", 1).removeprefix("host=")
+
+
+def subject(target: str, host: str) -> str:
+    """`target` in a sentence about `host`, whose name stands in front of that sentence already."""
+    if target == f"host={host}":
+        return "it"
+    return "the fleet" if target == "fleet" else f"the label {typed(target)}"

@@ -139,7 +139,7 @@ def test_unknown_hosts_and_proposals(alone, bot, chat):
     assert bot.talk("bmc sweep rack:r99") == "No BMC to sweep with label 'rack=r99'."
     assert chat.heard == []
     assert bot.talk(f"bmc heal {HOST} {HOST}-20260101-000000").startswith(
-        f"{HOST}: refused, nothing was reset. What was given is no proposal for {HOST} "
+        f"{HOST}: refused, nothing was reset. What was given is no proposal for it "
     )
 
 
@@ -165,13 +165,13 @@ def test_a_pause_from_its_beginning_to_its_end(alone, bot, chat):
         bot.talk(f"bmc pause {HOST}") == f"{HOST} is paused until `bmc resume {HOST}`: no reason was given."
     )
     since = rf"by anna since {UTC}, until resumed: no reason was given \(pause: host={HOST}\)"
-    said = rf"{HOST}: refused, nothing was reset\. {HOST} is paused {since}\. What to do: bmc resume {HOST}\."
+    said = rf"{HOST}: refused, nothing was reset\. It is paused {since}\. What to do: bmc resume {HOST}\."
     assert re.fullmatch(said, bot.talk(f"bmc reset {HOST}"))
     assert chat.titles == [f"{HOST}: BMC not touched"]
     paused = f"Paused: fleet by anna: switch work; {HOST} by anna: no reason was given."
     assert bot.talk("bmc status") == f"2 hosts, mode auto. No heal is running. {paused}"
     assert bot.talk(f"bmc resume {HOST}") == (
-        f"{HOST}: the pause is over. It is still paused with fleet: `bmc resume fleet`."
+        f"{HOST}: the pause is over. It is still paused with the fleet: `bmc resume fleet`."
     )
     assert bot.talk("bmc resume fleet") == "fleet: the pause is over."
     assert bot.talk("bmc resume fleet") == "fleet was neither paused nor held."

@@ -43,7 +43,7 @@ def test_go():
 @pytest.mark.parametrize(
     ("fleet", "words"),
     [
-        (FleetState(locks=(lock("db01"),)), "db01 is being healed since 2026-11-"),
+        (FleetState(locks=(lock("db01"),)), "It is being healed since 2026-11-"),
         (
             FleetState(locks=(lock("old", bmc="10.1.0.1:623"),)),
             "The BMC 10.1.0.1:623 (as that of old)",

@@ -239,7 +239,7 @@ HISTORIES = {
     "passed": [step("gate_health", "passed", "In-band and LAN answer.")],
     "proven": [step("gate_out_of_band_reset", "passed", proof=True), step("gate_health", "passed", "Well.")],
     "failed": [step("gate_out_of_band_reset", "failed", "The BMC did not come back in 600 s.")],
-    "stopped": [step("reset_out_of_band", "stop", "db01: oob was not sent: fleet is paused.")],
+    "stopped": [step("reset_out_of_band", "stop", "The rung oob sent nothing: the fleet is paused.")],
     "nothing": [],
 }
 

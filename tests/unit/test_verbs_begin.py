@@ -338,11 +338,11 @@ def test_a_person_approves_a_proposal_within_half_an_hour():
     [
         ({"ended_at": NOW - 1801}, {}, "older than 1800 s"),
         ({"ended_at": None}, {}, "older than"),
-        ({"host": "db02"}, {}, "is no proposal for db01"),
-        ({"outcome": "healed"}, {}, "is no proposal for db01"),
-        ({"outcome": None}, {}, "is no proposal for db01"),
-        ({}, {"approves": "db01-20261118-999999"}, "is no proposal for db01"),
-        ({}, {"approves": "db01; reboot"}, "is no proposal for db01"),
+        ({"host": "db02"}, {}, "is no proposal for it"),
+        ({"outcome": "healed"}, {}, "is no proposal for it"),
+        ({"outcome": None}, {}, "is no proposal for it"),
+        ({}, {"approves": "db01-20261118-999999"}, "is no proposal for it"),
+        ({}, {"approves": "db01; reboot"}, "is no proposal for it"),
         ({}, {"source": "sensor"}, "Only a person"),
     ],
 )

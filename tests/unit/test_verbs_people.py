@@ -19,14 +19,19 @@ from tests.unit.verbs import config, host, runtime
 
 
 @pytest.mark.parametrize(
-    ("target", "typed"), [("host=db01", "db01"), ("rack=r12", "rack:r12"), ("fleet", "fleet")]
+    ("target", "typed", "who"),
+    [
+        ("host=db01", "db01", "It"),
+        ("rack=r12", "rack:r12", "The label rack:r12"),
+        ("fleet", "fleet", "The fleet"),
+    ],
 )
-def test_the_status_of_a_host_tells_of_a_pause_that_covers_it(target, typed):
+def test_the_status_of_a_host_tells_of_a_pause_that_covers_it(target, typed, who):
     rt = runtime()
     rt.state.pause(target, by="jane", reason="switch work", until=NOW + 60)
     known = status(rt, {"host": "db01"})
     assert known["paused"] == typed
-    assert f" {typed} is paused by jane, until 2026-11-18 11:07:40 UTC: switch work." in known["sentence"]
+    assert f" {who} is paused by jane, until 2026-11-18 11:07:40 UTC: switch work." in known["sentence"]
     rt.clock.sleep(61)
     known = status(rt, {"host": "db01"})
     assert known["paused"] is None and "paused" not in known["sentence"]
@@ -109,10 +114,12 @@ def test_a_host_that_stays_paused_with_others_is_said(wider):
     rt = runtime()
     rt.state.pause(wider, by="jane", reason="switch work")
     typed = wider.replace("=", ":")
-    still = f"It is still paused with {typed}: `bmc resume {typed}`."
-    assert resume(rt, {"target": "db01"})["sentence"] == f"db01 was neither paused nor held. {still}"
+    wide = {"fleet": "the fleet", "rack=r12": "the label rack:r12"}[wider]
+    unchanged = f"db01 itself was neither paused nor held. It is paused with {wide}: `bmc resume {typed}`."
+    assert resume(rt, {"target": "db01"})["sentence"] == unchanged
     pause(rt, {"target": "db01"})
-    assert resume(rt, {"target": "db01"})["sentence"] == f"db01: the pause is over. {still}"
+    over = f"db01: the pause is over. It is still paused with {wide}: `bmc resume {typed}`."
+    assert resume(rt, {"target": "db01"})["sentence"] == over
     assert resume(rt, {"target": typed})["sentence"] == f"{typed}: the pause is over."
     assert resume(rt, {"target": "db01"})["sentence"] == "db01 was neither paused nor held."
 

@@ -188,7 +188,7 @@ def test_a_step_that_tidy_overtook_may_not_send(rt):
         act()
     answer = step.rung(act)
     assert (answer["verdict"], answer["next"]) == ("stop", "finish_heal")
-    assert "was not sent" in answer["sentence"]
+    assert "The rung reap sent nothing: " in answer["sentence"]
 
 
 def lost(rt):

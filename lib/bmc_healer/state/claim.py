@@ -89,11 +89,14 @@ def _judge(
 
 
 def held(fleet: FleetState, host: str, bmc_address: str | None, now: float) -> Refusal | None:
-    """Who heals this host, or another host at this BMC address, and since when."""
+    """Who heals this host, or another host at this BMC address, and since when.
+
+    The sentence is shown behind the host's name, as that of every refusal: "it".
+    """
     lock = fleet.holder(host, bmc_address)
     if lock is None:
         return None
-    subject = host if lock.host == host else f"The BMC {bmc_address} (as that of {lock.host})"
+    subject = "It" if lock.host == host else f"The BMC {bmc_address} (as that of {lock.host})"
     since = utc(lock.taken_at)
     return Refusal(
         rule="lock",

@@ -18,6 +18,7 @@ from bmc_healer.state.refs import HealRef, Intent
 from bmc_healer.state.stamp import utc
 from bmc_healer.state.store import Store
 from bmc_healer.state.views import FleetState, HostState, collides, fleet_view, host_view
+from bmc_healer.targets import subject
 
 CLOSED_SECONDS = 86400.0
 HOUR = 3600.0
@@ -67,7 +68,8 @@ class Deed:
         except HealerError as error:
             objection = f"what must be checked before it could not be: {error.sentence}"
         if objection:
-            raise DeedRefusedError(f"{self._ref.host}: {self.intent.rung} was not sent: {objection}")
+            nothing = "nothing more" if self._let_pass else "nothing"
+            raise DeedRefusedError(f"The rung {self.intent.rung} sent {nothing}: {objection.rstrip('.')}.")
         self._let_pass = True
 
     def result(self, evidence: dict[str, Any]) -> None:
@@ -143,7 +145,8 @@ class Deed:
     def _stop_signs(self, lock: Lock, fleet: FleetState) -> str | None:
         pause = fleet.pause_of(lock.host, lock.labels, self._clock())
         if pause:
-            return f"{pause.target} is paused by {pause.by} since {utc(pause.since)}: {pause.reason}"
+            who = subject(pause.target, lock.host)
+            return f"{who} is paused by {pause.by} since {utc(pause.since)}: {pause.reason}"
         outage = fleet.mass_outage_of(lock.host, lock.labels, self._clock())
         if outage:
             return (

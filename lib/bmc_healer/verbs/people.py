@@ -13,7 +13,7 @@ from bmc_healer.config.names import printable
 from bmc_healer.errors import HealerError, StateError, UnknownHostError
 from bmc_healer.state.documents import Lock
 from bmc_healer.state.stamp import utc
-from bmc_healer.targets import read, typed
+from bmc_healer.targets import read, subject, typed
 from bmc_healer.verbs.runtime import Runtime
 
 LATEST = 3  # heals that the status of the fleet names
@@ -118,7 +118,8 @@ def _host_status(rt: Runtime, name: str) -> dict[str, Any]:
         lines.append(f"Being healed {_progress(rt, lock)}.")
     if paused:
         end = f"until {utc(paused.until)}" if paused.until else "until resumed"
-        lines.append(f"{typed(paused.target)} is paused by {paused.by}, {end}: {paused.reason}.")
+        who = subject(paused.target, host.name)
+        lines.append(f"{who[0].upper()}{who[1:]} is paused by {paused.by}, {end}: {paused.reason}.")
     if state.latch:
         lines.append(f"Held since {utc(state.latch.since)} for a person: {state.latch.sentence}")
         lines.append(f"`bmc resume {host.name}` ends that.")
@@ -220,10 +221,12 @@ def resume(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
         rt.state.allow_credential(target.removeprefix("credential="))
         done.append("the credential may be used again")
     rt.state.resume(target)
-    name = typed(target)
-    sentence = f"{name}: {' and '.join(done)}." if done else f"{name} was neither paused nor held."
-    if still := _still_paused(rt, target):
-        sentence += f" It is still paused with {typed(still)}: `bmc resume {typed(still)}`."
+    name, wider = typed(target), _still_paused(rt, target)
+    untouched = f"{name}{' itself' if wider else ''} was neither paused nor held."
+    sentence = f"{name}: {' and '.join(done)}." if done else untouched
+    if wider:
+        still = "still paused" if done else "paused"
+        sentence += f" It is {still} with {subject(wider, name)}: `bmc resume {typed(wider)}`."
     return {"sentence": sentence, "target": target}
 
 

@@ -158,7 +158,7 @@ def test_in_step_the_lowest_id_wins(luck):
     winners = [lucky for lucky, answer in zip(luck, answers, strict=True) if isinstance(answer, HealRef)]
     assert winners == [min(luck)]
     losers = [answer for answer in answers if not isinstance(answer, HealRef)]
-    assert all("db01 is being healed since" in refusal.sentence for refusal in losers)
+    assert all("It is being healed since" in refusal.sentence for refusal in losers)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
