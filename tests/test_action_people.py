@@ -61,7 +61,7 @@ class PauseTestCase(Configured, BaseActionTestCase):
         self.assertIn("No host has the label 'rack=r99'", self.refused(target="rack:r99"))
         self.assertIn("A credential cannot be paused", self.refused(target="credential:dell"))
         self.assertIn("Minutes must be from 0 to 527040", self.refused(target="fleet", minutes=-1))
-        said = self.refused(target="fleet", asked_target="db01")  # chat: bmc pause db01 target=fleet
+        said = self.refused(target="fleet", target_again="db01")  # chat: bmc pause db01 target=fleet
         self.assertEqual(said, "The command names two targets. Nothing was changed.")
         self.assertEqual(self.run_action(Status)[1]["paused"], [])
 
@@ -86,7 +86,7 @@ class ResumeTestCase(Configured, BaseActionTestCase):
     def test_what_is_unknown_is_refused(self):
         self.assertIn("There is no 'credential=hp'", self.refused(target="credential:hp"))
         self.assertIn("The host name is empty", self.refused(target=""))
-        self.assertIn("two targets", self.refused(target="fleet", asked_target="db01"))
+        self.assertIn("two targets", self.refused(target="fleet", target_again="db01"))
 
 
 class StatusTestCase(Configured, BaseActionTestCase):

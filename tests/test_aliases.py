@@ -14,7 +14,7 @@ HEAL_DB01 = {**DB01, "approves": ""}
 
 
 def of_pause(target, minutes="0", reason=""):
-    return {"target": target, "asked_target": target, "minutes": minutes, "reason": reason}
+    return {"target": target, "target_again": target, "minutes": minutes, "reason": reason}
 
 
 def all_formats():
@@ -137,10 +137,10 @@ class PauseTestCase(AliasCase, BaseActionAliasTestCase):
 class ResumeTestCase(AliasCase, BaseActionAliasTestCase):
     action_alias_name = "bmc_resume"
     understood = (
-        ("bmc resume fleet", 0, {"target": "fleet", "asked_target": "fleet"}),
-        ("bmc resume credential:dell", 0, dict.fromkeys(("target", "asked_target"), "credential:dell")),
+        ("bmc resume fleet", 0, {"target": "fleet", "target_again": "fleet"}),
+        ("bmc resume credential:dell", 0, dict.fromkeys(("target", "target_again"), "credential:dell")),
         # refused by the action: see test_action_people.py
-        ("bmc resume db01 target=fleet", 0, {"target": "fleet", "asked_target": "db01"}),
+        ("bmc resume db01 target=fleet", 0, {"target": "fleet", "target_again": "db01"}),
     )
     refused = ("bmc resume", "bmc resumefleet")
 

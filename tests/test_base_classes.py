@@ -129,7 +129,7 @@ class AliasTestCase(BaseActionAliasTestCase):
 
     def test_parameters_are_extracted(self):
         (form,) = self.action_alias_db.get_format_strings()
-        db01 = {"target": "db01", "asked_target": "db01"}
+        db01 = {"target": "db01", "target_again": "db01"}
         short = {**db01, "minutes": "0", "reason": ""}
         self.assertExtractedParametersMatch(form, "bmc pause db01", short)
         expected = {**db01, "minutes": "5", "reason": "a b", "user": "bob"}

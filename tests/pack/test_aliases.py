@@ -29,7 +29,7 @@ DB01 = {"host": "db01", "asked_host": "db01"}
 
 
 def of_pause(target, minutes=0, reason=""):
-    given = {"target": target, "asked_target": target, "minutes": minutes, "reason": reason}
+    given = {"target": target, "target_again": target, "minutes": minutes, "reason": reason}
     return {**given, "user": "jane"}
 
 
@@ -51,7 +51,7 @@ UNDERSTOOD = [
     ("bmc pause fleet 30 switch work", "pause", of_pause("fleet", 30, "switch work")),
     ('bmc pause fleet minutes=30 reason="switch work"', "pause", of_pause("fleet", 30, "switch work")),
     *(
-        (f"bmc resume {target}", "resume", {"target": target, "asked_target": target})
+        (f"bmc resume {target}", "resume", {"target": target, "target_again": target})
         for target in ("fleet", "db01", "rack:r12", "credential:dell")
     ),
     # The action refuses these with a sentence: a chat bot says nothing to a text that fits no format.
@@ -61,7 +61,7 @@ UNDERSTOOD = [
         "heal_request",
         {**PINNED, "approves": "", "host": "db01 db02", "asked_host": "db01"},
     ),
-    ("bmc resume db01 db02", "resume", {"target": "db01 db02", "asked_target": "db01"}),
+    ("bmc resume db01 db02", "resume", {"target": "db01 db02", "target_again": "db01"}),
     ("bmc sweep x", "sweep", {"label": "x"}),
 ]
 UNKNOWN = ["bmc reset", "bmc heal", "please bmc reset db01", "bmc statusx", "bmc pause"]
@@ -129,7 +129,7 @@ def test_a_text_that_names_two_hosts_shows_both_to_begin_heal(text):
 def test_a_text_that_names_two_targets_shows_both(verb):
     """The action refuses then, see tests/unit/test_verbs_people.py."""
     _, given = asked(f"bmc {verb} db01 target=fleet")
-    assert (given["target"], given["asked_target"]) == ("fleet", "db01")
+    assert (given["target"], given["target_again"]) == ("fleet", "db01")
 
 
 MARKS = ["{{st2kv.system.bmc_dell}}", "{%if%}", "{#x#}", "<%st2kv('system.bmc_dell',decrypt=>true)%>"]

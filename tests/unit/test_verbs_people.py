@@ -129,9 +129,9 @@ def test_a_text_that_names_two_targets_changes_nothing(verb):
     rt = runtime()
     rt.state.pause("fleet", by="jane", reason="switch work")
     with pytest.raises(HealerError, match="two targets"):
-        verb(rt, {"target": "fleet", "asked_target": "db01"})
+        verb(rt, {"target": "fleet", "target_again": "db01"})
     assert [known.target for known in rt.state.fleet().pauses] == ["fleet"]
-    verb(rt, {"target": "rack=r12", "asked_target": "rack:r12"})
+    verb(rt, {"target": "rack=r12", "target_again": "rack:r12"})
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,7 @@ def _still_paused(rt: Runtime, target: str) -> str:
 def _target(rt: Runtime, parameters: Mapping[str, Any]) -> str:
     """`fleet`, a label `rack=r12`, `credential=NAME` (resume only), or a host's name."""
     given = read(str(parameters.get("target") or ""))
-    if read(str(parameters.get("asked_target") or given)) != given:
+    if read(str(parameters.get("target_again") or given)) != given:
         raise HealerError("the command names two targets", do="Nothing was changed")
     if given == "fleet":
         return given
