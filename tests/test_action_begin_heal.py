@@ -65,7 +65,7 @@ class BeginHealTestCase(BaseActionTestCase):
         incident = self.begin()[1]["incident"]
         ok, result = self.begin(force=True)
         self.assertEqual((ok, result["outcome"]), (True, "refused"))
-        self.assertRegex(result["sentence"], rf"^It is being healed since .* by incident {incident} ")
+        self.assertRegex(result["sentence"], rf"^It is being healed since .* by .* \(lock: {incident}\)\. ")
         self.assertEqual((result["rule"], result["value"]), ("lock", incident))
         self.assertEqual(len(self.locks()), 1)
 

@@ -127,7 +127,7 @@ def _latch(case: _Case) -> Refusal | None:
     return Refusal(
         "latch",
         latch.incident,
-        f"It was escalated at {utc(latch.since)} by {latch.incident}: {latch.sentence}",
+        f"It was escalated at {utc(latch.since)}: {latch.sentence}",
         f"once a person has looked at it: bmc resume {case.request.host}",
     )
 

@@ -48,7 +48,7 @@ def one_of(product, executions):
     assert (len(begun), len(refused)) == (1, AT_ONCE - 1), outputs
     for output in refused:
         assert (output["outcome"], output["steps"]) == ("refused", [])
-        who = rf"It is being healed since .+ UTC by incident {re.escape(begun[0]['incident'])}"
+        who = rf"It is being healed since .+ UTC by .+ \(lock: {re.escape(begun[0]['incident'])}\)"
         assert re.search(who, output["summary"]), output["summary"]
     product.free()
     return begun[0], refused

@@ -171,7 +171,7 @@ def test_an_escalated_host_waits_for_a_person():
     rt = runtime()
     rt.state.latch("db01", "db01-20261101-000000", "The ladder ended without health.")
     sentence = refused(begin(rt, force=True))
-    assert "by db01-20261101-000000: The ladder ended without health (latch: " in sentence
+    assert ": The ladder ended without health (latch: db01-20261101-000000)." in sentence
     rt.state.resume("host=db01")
     assert has_begun(rt, begin(rt))
 

@@ -101,7 +101,7 @@ def held(fleet: FleetState, host: str, bmc_address: str | None, now: float) -> R
     return Refusal(
         rule="lock",
         value=lock.incident,
-        sentence=f"{subject} is being healed since {since} by incident {lock.incident} ({lock.owner})",
+        sentence=f"{subject} is being healed since {since} by {lock.owner}",
         override="wait for its end; a heal that died is found and cleared within five minutes",
         retry_at=now + RETRY_SECONDS,
     )

@@ -31,7 +31,10 @@ def test_the_second_one_hears_who_and_since_when(claim):
     first = claim()
     second = claim()
     assert isinstance(second, Refusal) and second.rule == "lock" and second.outcome == "refused"
-    assert f"since 2026-11-18 11:06:42 UTC by incident {first.incident} (st2a)" in second.sentence
+    assert (second.sentence, second.value) == (
+        "It is being healed since 2026-11-18 11:06:42 UTC by st2a",
+        first.incident,
+    )
 
 
 def test_a_finished_execution_or_time_alone_frees_nothing(claim, clock):
