@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bmc_healer import ladder
-from bmc_healer.errors import HealerError, StateError
+from bmc_healer.errors import HealerError, HostAccessError, StateError
 from bmc_healer.executions import ExecutionInfo
 from bmc_healer.rungs.outcome import DeedRefusedError, RungOutcome
 from bmc_healer.state.documents import PastHeal
@@ -218,6 +218,15 @@ def test_what_a_step_has_done_is_said_when_it_cannot_be_recorded(rt):
     ):
         it.rung(act)
     assert unwritten(error) == f"2 hung clients were ended. {REFUSED}"
+
+
+def test_a_rung_whose_host_is_lost_does_not_name_it_again(rt):
+    def act():
+        raise HostAccessError("no way onto this host is configured", "db01")
+
+    with Step(rt, "reap_clients", {"host": "db01", "incident": rt.ran}) as it:
+        answer = it.rung(act)
+    assert (answer["verdict"], answer["sentence"]) == ("failed", "No way onto this host is configured.")
 
 
 def test_a_step_that_has_done_nothing_yet_says_why_alone(rt):

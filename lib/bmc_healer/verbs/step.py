@@ -87,7 +87,8 @@ class Step:
         except DeedRefusedError as refused:
             return self.done("stop", refused.sentence, {}, name=name)
         except (HostAccessError, BmcError) as lost:
-            return self.done("failed", lost.sentence, {}, name=name)
+            said = lost.sentence.removeprefix(f"{self.ref.host}: ")  # it is shown behind the host's name
+            return self.done("failed", said[:1].upper() + said[1:], {}, name=name)
         return self.done(outcome.state, outcome.sentence, outcome.evidence, name=name)
 
     def done(
