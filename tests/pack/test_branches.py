@@ -289,12 +289,21 @@ def test_what_chat_has_heard_before_is_not_told_again(heals):
     assert (ran.output["outcome"], ran.output["summary"]) == ("not_needed", "Said before.")
 
 
-@pytest.mark.parametrize("name", ["begin-fails", "begin-dies"])
-def test_a_begin_heal_that_fails_fails_the_heal_and_chat_is_told(heals, name):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("begin-fails", "The heal did not begin. The datastore cannot be read."),
+        (
+            "begin-dies",
+            "The heal did not begin: its first task died, and nothing was done. Its log says why.",
+        ),
+    ],
+)
+def test_a_begin_heal_that_fails_fails_the_heal_and_chat_is_told(heals, name, said):
     ran = heals[name]
     assert ran.tasks == ["begin_heal", "tell_end"]
     assert ran.execution.status == "failed", "also when chat could not be told"
-    assert ran.output["outcome"] == "refused" and "nothing was done" in ran.output["summary"]
+    assert (ran.output["outcome"], ran.output["summary"]) == ("refused", said)
     told = ran.children[-1].parameters
     assert (told["host"], told["text"]) == (name, ran.output["summary"])
 

@@ -131,7 +131,7 @@ def test_a_heal_that_dies_before_it_begins(hung, bot, sim):
     execution = bot.order(f"bmc reset {HOST}")
     kill(hung.api, execution, "begin_heal")
     assert bot.says(execution) == (
-        "Refused, nothing was reset. The heal did not begin: its first task failed, and nothing was done. "
+        "Refused, nothing was reset. The heal did not begin: its first task died, and nothing was done. "
         "Its log says why."
     )
     assert sim.bmc.status().resets == 0

@@ -22,7 +22,18 @@ PAGE = 100  # StackStorm's api.max_page_size; a larger limit is refused for user
 PAGING_ATTEMPTS = 5
 SENTINEL_SECONDS = 300.0
 FOREVER_SECONDS = 10 * 366 * 86400
-UNAUTHORIZED = 401
+
+# What StackStorm's refusals mean, by HTTP status: why, and what to do
+REFUSALS = {
+    401: (
+        "StackStorm does not take the token any more that it gave this action or sensor",
+        "[auth] service_token_ttl must be longer than any action lasts; one hour is too short",
+    ),
+    403: (
+        "StackStorm's RBAC does not allow it to the user who started this",
+        "Who starts a heal needs the role admin; docs/stackstorm.md says how others start one",
+    ),
+}
 
 
 class Entry(Protocol):
@@ -179,7 +190,8 @@ def _parse(name: str, value: str) -> Document:
 def _unusable(what: str, key: str, error: Exception | None) -> StateError:
     reason = f": {type(error).__name__}: {' '.join(str(error).split())[:200]}" if error else ""
     do = "Nothing is done without reliable state; check StackStorm's API and database"
-    if getattr(getattr(error, "response", None), "status_code", None) == UNAUTHORIZED:
-        reason = ": StackStorm does not take the token any more that it gave this action or sensor"
-        do = "[auth] service_token_ttl must be longer than any action lasts; one hour is too short"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in REFUSALS:
+        why, do = REFUSALS[status]
+        reason = f": {why}"
     return StateError(f"the datastore would not {what} {key}{reason}", do=do)
