@@ -87,12 +87,12 @@ class WatchChild:
         taken = 0
         while taken < READ_LIMIT and select.select([number], [], [], 0)[0]:
             data = os.read(number, 65536)
-            if not data:
-                if not self._partial:
-                    raise ChildLost(self._end("it ended"))
-                data = b"\n"  # the last words of a dying process
+            if not data and not self._partial:
+                raise ChildLost(self._end("it ended"))
             taken += len(data)
-            self._partial += data
+            self._partial += data or b"\n"
+            if not data:  # the last words of a dying process; its end is told at the next reading
+                break
         *lines, self._partial = self._partial.split(b"\n")
         if len(self._partial) > LINE_LIMIT:
             raise ChildLost(self._end("it sends a line without end"))

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import select
 import signal
 import time
 from pathlib import Path
@@ -534,3 +535,18 @@ def test_a_large_first_line_does_not_block(clock):
         child.stop()
     with pytest.raises((ChildLost, ValueError)):
         child.read()
+
+
+def test_the_last_words_of_a_process_are_read_once():
+    """Its end comes behind words that nobody has read yet, as a sensor finds them that polls every 5 s."""
+    child = WatchChild("kipmi", {"config": {}, "state": {}})
+    child.flush()
+    assert select.select([child._process.stdout], [], [], 15)[0]
+    child._process.kill()
+    child._process.wait(5)
+    began = time.process_time()
+    assert all(json.loads(line) for line in child.read())
+    with pytest.raises(ChildLost, match="it ended, exit status -9"):
+        child.read()
+    assert time.process_time() - began < 0.5
+    child.stop()
