@@ -221,10 +221,11 @@ def _inband_blocked(
         return ""
     if ladder.inband_when_stuck == "skip":
         return "The hang is proven: an in-band reset would not be delivered (inband_when_stuck: skip)."
-    queued = queues_inband_reset(facts.kernel)
-    if queued and "unload" not in relief:
+    if not queues_inband_reset(facts.kernel):
+        return f"The hang is proven, and kernel {facts.kernel} drops what is sent to a BMC that hangs."
+    if "unload" not in relief:
         return "The hang is proven and the driver cannot be unloaded: the reset would stay queued in it."
-    if queued and "ipmi_si" in facts.builtin:
+    if "ipmi_si" in facts.builtin:
         return "The hang is proven and the driver is built in: the reset would stay queued in it."
     return ""
 

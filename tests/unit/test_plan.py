@@ -142,6 +142,12 @@ def test_why_no_in_band_reset(facts: Any, word: str) -> None:
     assert word in plan(found(facts, bmc())).left_out["inband"]
 
 
+def test_an_in_band_reset_that_the_kernel_would_drop_is_not_sent() -> None:
+    made = plan(found(host(**SPINS, kernel="7.2.13+deb14-amd64"), bmc()))
+    assert made.steps == ("unload", "throttle", "oob", "load")
+    assert "drops what is sent" in made.left_out["inband"]
+
+
 def test_in_band_can_be_switched_off_for_proven_hangs() -> None:
     made = plan(found(host(**SPINS), bmc()), ladder=LadderSettings(inband_when_stuck="skip"))
     assert "inband" not in made.steps

@@ -1,6 +1,6 @@
-"""`python -m tests.guest.kernels [KERNEL ...]`: play the cases on each kernel, write docs/kernels.md.
+"""`python -m tests.guest.kernels [KERNEL ...] [CASE ...]`: play the cases, write docs/kernels.md.
 
-A kernel that is played again replaces its column; the others stay as their last run left them.
+What is played again replaces what was seen before; the rest stays as its last run left it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from lab import Lab
 from lab.kernel import SUITES
-from tests.guest.kernels.cases import ANYWHERE, MODULE, Bench
+from tests.guest.kernels.cases import CASES, MODULE, Bench
 from tests.guest.kernels.report import COLUMNS, table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -26,45 +26,60 @@ OWN_KERNEL = {"legacy": ("legacy", "6.1"), "builtin": ("builtin", "6.1")}
 MARK = "<!-- what a run writes ends here -->"
 
 
-def play(name: str) -> list[str]:
-    """One column, each case on a healthy guest; what was not as it must be on whatever kernel."""
+def play(name: str, only: list[str]) -> list[str]:
+    """The cases of one column, each on a healthy guest; what was not as it must be on whatever kernel."""
     driver, kernel = OWN_KERNEL.get(name, ("stock", name))
-    lines: dict[str, str] = {}
+    unexpected: list[str] = []
     with TemporaryDirectory() as folder, Lab(driver=driver, kernel=SUITES[kernel], name="kernels") as lab:
-        bench = Bench(lab, Path(folder), lab.guest("uname -r").out.strip())
-        for case in ANYWHERE if driver == "builtin" else (*MODULE, *ANYWHERE):
+        for case in CASES:
+            if (only and case.__name__ not in only) or (driver == "builtin" and case in MODULE):
+                continue
+            bench = Bench(lab, Path(folder), lab.guest("uname -r").out.strip())
+            lines: dict[str, str] = {}
             began = time.monotonic()
             try:
-                lines |= case(bench)
+                lines = case(bench)
             except Exception as error:  # noqa: BLE001 - the table tells it, the others go on
                 traceback.print_exc()
                 bench.unexpected.append(f"{case.__name__}: {str(error).splitlines()[0]}")
-            print(f"{name}: {case.__name__} {time.monotonic() - began:.0f} s", flush=True)
+            seconds = round(time.monotonic() - began)
+            print(f"{name}: {case.__name__} {seconds} s", flush=True)
+            unexpected += bench.unexpected
+            keep(name, bench.kernel, case.__name__, {"lines": lines, "unexpected": bench.unexpected})
             lab.restore()
-            column = {"release": bench.kernel, "lines": lines, "unexpected": bench.unexpected}
-            KEPT.mkdir(parents=True, exist_ok=True)
-            (KEPT / f"{name}.json").write_text(json.dumps(column, indent=1))
-    return bench.unexpected
+    return unexpected
 
 
-def main(names: list[str]) -> int:
+def keep(name: str, release: str, case: str, seen: dict[str, object]) -> None:
+    """Into the column's file."""
+    path = KEPT / f"{name}.json"
+    column = json.loads(path.read_text()) if path.exists() else {"release": release, "cases": {}}
+    if column["release"] != release:
+        column["cases"] = {}
+    column |= {"release": release, "cases": {**column["cases"], case: seen}}
+    KEPT.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(column, indent=1))
+
+
+def main(words: list[str]) -> int:
     """The exit status: 1 when something was not as it must be on whatever kernel."""
-    if unknown := [name for name in names if name not in COLUMNS]:
-        print(f"there is no {', '.join(unknown)}; {', '.join(COLUMNS)} are", file=sys.stderr)
+    cases = [case.__name__ for case in CASES]
+    only = [word for word in words if word in cases]
+    names = [word for word in words if word in COLUMNS]
+    if unknown := [word for word in words if word not in (*only, *names)]:
+        print(f"there is no {', '.join(unknown)}; {', '.join((*COLUMNS, *cases))} are", file=sys.stderr)
         return 2
-    bad = 0
-    for name in names or COLUMNS:
-        for what in play(name):
-            print(f"{name}: not as expected: {what}", file=sys.stderr)
-            bad = 1
+    bad = [f"{name}: {what}" for name in names or COLUMNS for what in play(name, only)]
+    for what in bad:
+        print(f"not as expected: {what}", file=sys.stderr)
     columns = {}
     for name in COLUMNS:
         with suppress(FileNotFoundError):
             columns[name] = json.loads((KEPT / f"{name}.json").read_text())
     own = DOCUMENT.read_text().partition(MARK)[2] if DOCUMENT.exists() else "\n"
-    DOCUMENT.write_text(f"{table(columns, os.cpu_count() or 0)}\n{MARK}{own}")
+    DOCUMENT.write_text(f"{table(columns, cases, os.cpu_count() or 0)}\n{MARK}{own}")
     print(f"written: {DOCUMENT.relative_to(ROOT)}")
-    return bad
+    return 1 if bad else 0
 
 
 sys.exit(main(sys.argv[1:]))

@@ -132,7 +132,7 @@ def unload_pending(bench: Bench) -> Lines:
     """The rung `unload` with the request of a killed client in the driver; and a device that is held."""
     lab = bench.lab
     lab.scenes.hold_device()
-    start(lab, "rmmod ipmi_devintf")
+    start(lab, "/sbin/rmmod ipmi_devintf")
     held = ended(lab, "rmmod", 30)
     lab.restore()
     abandoned_request(lab)
@@ -153,7 +153,7 @@ def modprobe_dead(bench: Bench) -> Lines:
     lab = bench.lab
     lab.guest("rmmod acpi_ipmi ipmi_devintf ipmi_si ipmi_msghandler")
     lab.bmc.hang()
-    start(lab, "sh -c 'modprobe ipmi_si; r=$?; modprobe ipmi_devintf; exit $r'")
+    start(lab, "sh -c '/sbin/modprobe ipmi_si; r=$?; /sbin/modprobe ipmi_devintf; exit $r'")
     told = ended(lab, "modprobe", 300)
     device = lab.guest("ls /dev/ipmi0").rc == 0
     lab.bmc.ok()
@@ -256,5 +256,8 @@ def _told(told: Ended, rungs: list[str], resets: str) -> str:
     return f"{told.told.get('outcome')} by {told.told.get('healed_by')}: {' '.join(rungs)}; resets: {resets}"
 
 
-ANYWHERE = (signals, queued_reset, hotmod, throttled, heal_held, heal_hotmod)
-MODULE = (unload_pending, modprobe_dead, force_kipmid, heal_classic)  # what a built-in driver cannot be asked
+CASES = (
+    *(heal_classic, heal_held, heal_hotmod, signals, queued_reset),
+    *(unload_pending, modprobe_dead, hotmod, throttled, force_kipmid),
+)
+MODULE = {unload_pending, modprobe_dead, force_kipmid, heal_classic}  # not for a built-in driver

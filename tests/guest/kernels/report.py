@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 COLUMNS = ("5.10", "6.1", "6.12", "7.2", "legacy", "builtin")
@@ -17,18 +18,17 @@ them are real.
 """
 
 
-def table(columns: dict[str, dict[str, Any]], cpus: int) -> str:
-    """The document, lines in the order in which the cases gave them."""
+def table(columns: dict[str, dict[str, Any]], cases: Sequence[str], cpus: int) -> str:
+    """The document: the cases in their order, each with its lines."""
     names = list(columns)
     kernels = ", ".join(sorted({column["release"] for column in columns.values()}))
-    rows: dict[str, None] = {}
-    for column in columns.values():
-        rows |= dict.fromkeys(column["lines"])
     text = HEAD.format(cpus=cpus, kernels=kernels)
     text += f"\n| | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n"
-    for row in rows:
-        values = [str(columns[name]["lines"].get(row, "-")).replace("|", "\\|") for name in names]
-        text += f"| {row} | {' | '.join(values)} |\n"
-    bad = [f"{name}: {what}" for name in names for what in columns[name]["unexpected"]]
-    text += "\nNot as expected: " + ("; ".join(bad) if bad else "nothing") + ".\n"
-    return text
+    bad = []
+    for case in cases:
+        seen = {name: columns[name]["cases"].get(case, {"lines": {}, "unexpected": []}) for name in names}
+        for row in dict.fromkeys(row for name in names for row in seen[name]["lines"]):
+            values = [str(seen[name]["lines"].get(row, "-")).replace("|", "\\|") for name in names]
+            text += f"| {row} | {' | '.join(values)} |\n"
+        bad += [f"{name}: {what}" for name in names for what in seen[name]["unexpected"]]
+    return text + "\nNot as expected: " + ("; ".join(bad) if bad else "nothing") + ".\n"

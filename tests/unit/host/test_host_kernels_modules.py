@@ -5,30 +5,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bmc_healer.host.facts import Module
-from bmc_healer.host.kernels import one_inband_reset_per_boot, polls_at_100, queues_inband_reset, version
+from bmc_healer.host.kernels import one_inband_reset_per_boot, queues_inband_reset, version
 from bmc_healer.host.modules import foreign_users, hotmod_params, unload_order
 
 
 @pytest.mark.parametrize(
-    ("kernel", "at_100", "queues", "once"),
+    ("kernel", "queues", "once"),
     [
-        ("2.6.32-754.el6.x86_64", True, True, False),
-        ("5.3.0-1", True, True, False),
-        ("5.10.0-46-amd64", False, True, False),
-        ("6.1.0-56-amd64", False, True, True),
-        ("6.12.117+deb13-amd64", False, True, True),
-        ("6.17.3", False, True, True),
-        ("6.18.1", False, True, False),
-        ("7.2.13+deb14-amd64", False, False, False),
-        ("garbage", True, True, False),
+        ("2.6.32-754.el6.x86_64", True, False),
+        ("5.3.0-1", True, False),
+        ("5.10.0-46-amd64", True, False),
+        ("6.1.0-56-amd64", True, True),
+        ("6.12.117+deb13-amd64", True, True),
+        ("6.17.3", True, True),
+        ("6.18.1", True, False),
+        ("7.2.13+deb14-amd64", False, False),
+        ("garbage", True, False),
     ],
 )
-def test_what_a_kernel_does(kernel, at_100, queues, once):
-    assert (polls_at_100(kernel), queues_inband_reset(kernel), one_inband_reset_per_boot(kernel)) == (
-        at_100,
-        queues,
-        once,
-    )
+def test_what_a_kernel_does(kernel, queues, once):
+    assert (queues_inband_reset(kernel), one_inband_reset_per_boot(kernel)) == (queues, once)
 
 
 @given(st.text())
