@@ -54,8 +54,8 @@ def known(product, sim, container):
 
 def answered(product):
     """Wait until bmc_sensor has kept that the BMC answers."""
-    keys = f"{PACK}:w:bmc:answered"
-    until(lambda: HOST in "".join(product.api.keys(keys).values()), START_SECONDS, "the BMC's first answer")
+    seen = f"{PACK}:l:"
+    until(lambda: HOST in "".join(product.api.keys(seen).values()), START_SECONDS, "the BMC's first answer")
 
 
 @pytest.fixture
