@@ -45,7 +45,7 @@ test-stackstorm: setup
 matrix: setup
 	@$(PY) -m tests.guest.matrix $(ROWS)
 
-# Ten minutes a kernel; KERNELS="6.12 7.2" renews only their columns.
+# Fifteen minutes a kernel; KERNELS="6.12 7.2 hotmod" renews only what is named: kernels, cases.
 kernels: setup
 	@$(PY) -m tests.guest.kernels $(KERNELS)
 

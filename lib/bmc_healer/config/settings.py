@@ -144,7 +144,7 @@ class LadderSettings:
     inband_limit: float = 75.0  # ipmitool's own retries end after 45-60 s (measured)
     probe_limit: float = 75.0
     rmmod_limit: float = 10.0  # measured: 0.3-1.4 s where it works; longer is stuck in D
-    modprobe_limit: float = 150.0  # on a dead BMC modprobe takes up to 134 s (measured)
+    modprobe_limit: float = 240.0  # on a dead BMC modprobe takes up to 134 s, on a busy host 189 s (measured)
     hotmod_limit: float = 1800.0  # a write to hotmod: 8 to 30 minutes on old kernels (RUNBOOK 3)
     dark_wait: float = 30.0  # after an accepted reset a BMC has gone dark within this, or did not reset
     back_wait: float = 600.0  # time a BMC may take to return

@@ -21,7 +21,7 @@ def rmmod(access: HostAccess, module: str, *, limit: float, mark: str) -> Result
 
 
 def modprobe(access: HostAccess, module: str, *, limit: float, mark: str) -> Result:
-    """Load a module; ipmi_si takes up to 134 s in D on a dead BMC, and then says 0 (KERNELS)."""
+    """Load a module; ipmi_si takes up to 189 s in D on a dead BMC, and then says 0 (KERNELS)."""
     return access.run([_MODPROBE, module], limit=limit, mark=mark)
 
 
