@@ -17,7 +17,9 @@ load() {
     { read -r held_by; read -r held_incident; read -r held_fence; read -r since; read -r last; } < "$dir/lease"
 }
 save() {
-    printf '%s\n' "$owner" "$incident" "$fence" "$since" "$1" > "$dir/new.$$" && mv -f "$dir/new.$$" "$dir/lease"
+    printf '%s\n' "$owner" "$incident" "$fence" "$since" "$1" > "$dir/new.$$" && mv -f "$dir/new.$$" "$dir/lease" && return
+    rm -f "$dir/new.$$" # of a full disk it would keep the directory, a lease without an owner
+    return 1
 }
 say() {
     printf '%s\n' "$1" "$held_by" "$held_incident" "$held_fence" "$since" "$last"

@@ -139,9 +139,12 @@ def _judge(
         plan = make_plan(diagnosis, found, identity, request, rt.config.guardrails, rt.config.ladder)
         foreign = None
         if owner and plan.steps and access is not None and found.host is not None:
-            lease = take(access, owner=rt.owner(), incident=owner, boot_id=found.host.boot_id)
-            if isinstance(lease, ForeignLease):
-                foreign = lease.sentence
+            try:
+                lease = take(access, owner=rt.owner(), incident=owner, boot_id=found.host.boot_id)
+            except HostAccessError as refused:  # a full disk; without a lease nothing is done
+                foreign = refused.sentence
+            else:
+                foreign = lease.sentence if isinstance(lease, ForeignLease) else None
     return found, diagnosis, identity, plan, foreign
 
 

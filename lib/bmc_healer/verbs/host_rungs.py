@@ -214,4 +214,5 @@ def _load(step: Step, access: HostAccess) -> RungOutcome:
         return outcome
     sentence = f"{undone.sentence} {outcome.sentence}"
     evidence = {**outcome.evidence, "throttle": undone.evidence}
-    return RungOutcome("load", outcome.state if undone.state == "done" else "failed", sentence, evidence)
+    state = "done" if outcome.state == "skipped" else outcome.state  # undoing is a deed too
+    return RungOutcome("load", state if undone.state == "done" else "failed", sentence, evidence)

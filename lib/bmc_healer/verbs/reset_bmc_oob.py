@@ -44,6 +44,8 @@ def _reset_out_of_band(step: Step) -> RungOutcome:
         windows = 0 if _unloaded(step) else 1
         found, diagnosis = look.gather(rt, step.host, access, step.pinned, error=error, windows=windows)
         identity = look.identify(rt, step.host, found.host, found.bmc, found.memory)
+        if found.host is None:
+            identity = proven_before(step.incident, found.bmc) or identity
         if access is not None and found.host is not None:
             foreign = step.lease(access, found.host.boot_id, "oob")
     verdict, sentence = step.why_not(diagnosis, found) or ("", "")
@@ -55,6 +57,15 @@ def _reset_out_of_band(step: Step) -> RungOutcome:
         raise DeedRefusedError(f"Nothing was sent. {why_not or 'No BMC is configured.'}")
     _keep_baseline(step, bmc)
     return _reset(step, settings, pinned, bmc)
+
+
+def proven_before(incident: Mapping[str, Any], bmc: BmcFacts | None) -> Identity | None:
+    """What this heal proved while it could look at the host holds for the same GUID at the pinned address."""
+    proof = (incident.get("evidence") or {}).get("identity") or {}
+    guid = (incident.get("baseline") or {}).get("guid")
+    if bmc is None or not guid or bmc.guid != guid or not proof.get("proven"):
+        return None
+    return Identity(True, proof.get("how", ""), f"Proven when the heal began: {proof.get('sentence', '')}")
 
 
 def _unloaded(step: Step) -> bool:

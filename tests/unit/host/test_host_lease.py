@@ -147,3 +147,22 @@ def test_only_short_printable_lines_go_in(here, bad):
 @given(st.text())
 def test_reading_is_total(text):
     read(text)
+
+
+FULL = "trap '' XFSZ; ulimit -f 0\n"  # each write fails, as on a full disk
+
+
+def test_a_full_disk_leaves_no_lease_without_an_owner(here):
+    with pytest.raises(HostAccessError):
+        mine(Full(here.shell, here.folder))
+    assert not list((here.folder / "bmc_healer").iterdir())
+    assert isinstance(mine(here), Lease)
+
+
+class Full(Here):
+    """The same with a disk that takes nothing more."""
+
+    def run(self, argv, **limits) -> Result:
+        if argv[:2] == ["sh", "-c"]:
+            argv = [*argv[:2], FULL + argv[2], *argv[3:]]
+        return super().run(argv, **limits)
