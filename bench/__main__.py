@@ -1,12 +1,16 @@
-"""`make bench`: everything side by side in one run, written to docs/; 1 when a promise is missed."""
+"""`make bench`: everything side by side in one run, written to docs/; 1 when a promise is missed.
+
+`python -m bench soak [--minutes 30]`: whether memory and descriptors stay flat, written to docs/soak.md.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
 from bench import bmcs, hosts, plot, processes, report
-from bench.measure import ROOT, BenchError, compiled, section
+from bench.measure import ROOT, BenchError, Bound, alone, compiled, section
 from lab import LabError, fleet, tools
 
 
@@ -17,9 +21,8 @@ def main() -> int:
     fleet.binary()
     for program in ("cost", "crowd"):
         compiled(program)
-    alone = ["unshare", *([] if os.geteuid() == 0 else ["-r"]), "-p", "-f", "--mount-proc", "--kill-child"]
     rows, bounds = [], []
-    for name, behind in (("bmcs", [*alone, "-n"]), ("processes", alone), ("hosts", [])):
+    for name, behind in (("bmcs", [*alone(), "-n"]), ("processes", alone()), ("hosts", [])):
         more, promised = section(name, *behind)
         rows += more
         bounds += promised
@@ -27,12 +30,30 @@ def main() -> int:
     (ROOT / "docs" / "bench.svg").write_text(plot.svg(rows))
     for chapter in report.CHAPTERS:
         print(f"\n{chapter.title}\n{report.table(rows, chapter)}")
-    print(f"\n{report.promises(bounds)}\n\nwritten: docs/bench.md, docs/bench.svg")
+    return _judged(bounds, "docs/bench.md, docs/bench.svg")
+
+
+def soak(minutes: float) -> int:
+    """Run the soak, write its page, print the promises."""
+    before = f"{os.getloadavg()[0]:.1f}"
+    tools.ensure({**fleet.PACKAGES, **hosts.PACKAGES})
+    fleet.binary()
+    rows, bounds = section("soak", *alone(), "-n", arguments=[str(minutes)])
+    (ROOT / "docs" / "soak.md").write_text(report.soak_page(rows, bounds, before=before))
+    return _judged(bounds, "docs/soak.md")
+
+
+def _judged(bounds: list[Bound], written: str) -> int:
+    print(f"\n{report.promises(bounds)}\n\nwritten: {written}")
     return 0 if all(bound.held for bound in bounds) else 1
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        parser = argparse.ArgumentParser(prog="python -m bench")
+        commands = parser.add_subparsers(dest="command")
+        commands.add_parser("soak").add_argument("--minutes", type=float, default=30.0)
+        given = parser.parse_args()
+        sys.exit(soak(given.minutes) if given.command == "soak" else main())
     except (BenchError, LabError) as error:
         sys.exit(f"bench: {error}")

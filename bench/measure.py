@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -128,12 +129,18 @@ def hand_over(rows: Sequence[Row], bounds: Sequence[Bound]) -> None:
     print(json.dumps({"rows": [asdict(row) for row in rows], "bounds": [asdict(b) for b in bounds]}))
 
 
-def section(name: str, *before: str) -> tuple[list[Row], list[Bound]]:
+def alone() -> list[str]:
+    """The words before a command that has PIDs and a /proc of its own; `-n` behind them: a network, too."""
+    user = [] if os.geteuid() == 0 else ["-r"]
+    return ["unshare", *user, "-p", "-f", "--mount-proc", "--kill-child"]
+
+
+def section(name: str, *before: str, arguments: Sequence[str] = ()) -> tuple[list[Row], list[Bound]]:
     """Run `bench.NAME` in a process of its own, behind the words `before` (`unshare ...`).
 
     :raises BenchError: it fails; it has said why
     """
-    argv = [*before, sys.executable, "-m", f"bench.{name}"]
+    argv = [*before, sys.executable, "-m", f"bench.{name}", *arguments]
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT)
     if done.returncode != 0:
         raise BenchError(f"the section {name} failed")

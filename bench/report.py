@@ -66,18 +66,43 @@ def page(rows: Sequence[Row], bounds: Sequence[Bound], *, before: str) -> str:
 
     :param before: how busy the machine was when the run began
     """
-    kernel = ".".join(platform.release().split(".")[:2])
-    machine = f"{os.cpu_count()} CPUs, Linux {kernel}, Python {platform.python_version()}"
     parts = [
         "# What watching costs",
-        f"Written by `make bench`. {machine}; load average before the run: {before}.\n"
-        "CPU is user and system time.",
+        f"Written by `make bench`. {machine()}; load average before the run: {before}.\n"
+        "CPU is user and system time. Half an hour of it: [soak.md](soak.md).",
         "![CPU of one look](bench.svg)",
         "## Promises",
         promises(bounds),
     ]
     for chapter in CHAPTERS:
         parts += [f"## {chapter.title}", chapter.text, table(rows, chapter)]
+    return "\n\n".join(parts) + "\n"
+
+
+def machine() -> str:
+    """What it was measured on."""
+    kernel = ".".join(platform.release().split(".")[:2])
+    return f"{os.cpu_count()} CPUs, Linux {kernel}, Python {platform.python_version()}"
+
+
+def soak_page(rows: Sequence[Row], bounds: Sequence[Bound], *, before: str) -> str:
+    """docs/soak.md; the rows' notes are memory and descriptors at moments of the run."""
+    minutes = max(row.count for row in rows)
+    lines = [
+        "| | CPU of the whole run | memory and descriptors, from the start to the end |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {row.who} | {seconds(row.cost.cpu)} | {row.note} |" for row in rows]
+    parts = [
+        "# A soak",
+        f"Written by `python -m bench soak`. {machine()}; load average before the run: {before}.",
+        f"`bmc-healer run` for {minutes} minutes: 10,000 BMCs swept every 10 s through a network that loses\n"
+        "2 % of the packets, and 300 SSH hosts, all on one sshd, looked at every 15 s. Memory is resident;\n"
+        "how it grows is the median of the slopes between all pairs of samples (every 10 s) of the last three\n"
+        "quarters of the run.",
+        promises(bounds),
+        "\n".join(lines),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
