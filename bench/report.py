@@ -96,10 +96,10 @@ def soak_page(rows: Sequence[Row], bounds: Sequence[Bound], *, before: str) -> s
     parts = [
         "# A soak",
         f"Written by `python -m bench soak`. {machine()}; load average before the run: {before}.",
-        f"`bmc-healer run` for {minutes} minutes: 10,000 BMCs swept every 10 s through a network that loses\n"
-        "2 % of the packets, and 300 SSH hosts, all on one sshd, looked at every 15 s. Memory is resident;\n"
-        "how it grows is the median of the slopes between all pairs of samples (every 10 s) of the last three\n"
-        "quarters of the run.",
+        f"`bmc-healer run` for {minutes} minutes: 10,000 BMCs swept every 10 s through a network that\n"
+        "loses 2 % of the packets, and 300 SSH hosts, all on one sshd, looked at every 15 s. Memory is\n"
+        "resident; how it grows is the median of the slopes between all pairs of samples (every 10 s) of\n"
+        "the last three quarters of the run.",
         promises(bounds),
         "\n".join(lines),
     ]
