@@ -97,7 +97,7 @@ def soak_page(rows: Sequence[Row], bounds: Sequence[Bound], *, before: str) -> s
         "# A soak",
         f"Written by `python -m bench soak`. {machine()}; load average before the run: {before}.",
         f"`bmc-healer run` for {minutes} minutes: 10,000 BMCs swept every 10 s through a network that\n"
-        "loses 2 % of the packets, and 300 SSH hosts, all on one sshd, looked at every 15 s. Memory is\n"
+        "loses 2 % of the packets, and 300 SSH hosts, all on one sshd, looked at every 30 s. Memory is\n"
         "resident; how it grows is the median of the slopes between all pairs of samples (every 10 s) of\n"
         "the last three quarters of the run.",
         promises(bounds),

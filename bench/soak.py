@@ -24,7 +24,7 @@ from bench.sshd import Server, sshd
 from lab.fleet import PASSWORD, USER, Fleet, addresses
 
 BMCS, SSH_HOSTS = 10_000, 300
-WATCH = {"bmc_poll_seconds": 10, "poll_seconds": 15}
+WATCH = {"bmc_poll_seconds": 10, "poll_seconds": 30}
 SAMPLE_SECONDS = 10.0
 WARM = 0.25  # of the run: caches fill, allocators settle
 MIB_AN_HOUR = 1.0

@@ -122,6 +122,11 @@ class Product:
             (d for d in found if "started_at" in d), key=lambda d: float(d["started_at"]), reverse=True
         )
 
+    def answered(self) -> list[str]:
+        """The hosts whose BMC has answered the sensor, as it keeps them."""
+        kept = [json.loads(value) for key, value in self.api.keys(f"{PACK}:l:").items() if ":bmc:" in key]
+        return [host for entry in kept for host in entry["document"]]
+
     def locks(self) -> list[str]:
         """Who holds a lock, as keys of the datastore."""
         return [key for key in self.api.keys(f"{PACK}:f:") if ":lock:" in key]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.stackstorm.api import until
@@ -64,9 +66,42 @@ class Service:
             )  # fmt: skip
         self._file.write_text(f"{child.pid} {_started(str(child.pid))}\n")
 
+    @contextmanager
+    def twin(self) -> Iterator[Twin]:
+        """Another process of it, as on a second node; it ends with the context, and all below it."""
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                self._argv, env=self._environ, cwd=self._cwd, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        twin = Twin(child, self.log)
+        try:
+            yield twin
+        finally:
+            twin.kill()
+
     def children(self) -> list[int]:
         """The pids below it, at any depth."""
         return descendants(self.pid)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A second process of a service; it writes into the same log."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def children(self) -> list[int]:
+        """The pids below it, at any depth."""
+        return descendants(self.process.pid)
+
+    def kill(self) -> None:
+        """As when the power of its node fails."""
+        for pid in [self.process.pid, *self.children()]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(STOPPED_SECONDS)
 
 
 class Services:

@@ -128,7 +128,7 @@ def test_the_sensors_watch_them_and_an_outage_of_many_is_one_small_trigger(
             product.sensors(on=True)
             watching = Watching(container)
             watching.ready()
-            until(lambda: len(answered(product)) == ANSWERING + 1, KNOWN_SECONDS, "the first sweep")
+            until(lambda: len(product.answered()) == ANSWERING + 1, KNOWN_SECONDS, "the first sweep")
             told = Told(product.api, "bmc.mass_outage")
         outage = told.wait(KNOWN_SECONDS)
         assert (outage["label"], outage["silent"], outage["total"]) == ("fleet", ANSWERING, ANSWERING + 1)
@@ -142,9 +142,3 @@ def test_the_sensors_watch_them_and_an_outage_of_many_is_one_small_trigger(
     watches = [argv for _, argv in processes.argv() if b"bmc_healer.watch" in argv]
     assert watches and max(map(len, watches)) < 200
     assert_none_in_arguments(processes, set(hosts) - set(outage["hosts"]))
-
-
-def answered(product):
-    """The hosts whose BMC has answered the sensor, as it keeps them."""
-    kept = [json.loads(value) for key, value in product.api.keys(f"{PACK}:l:").items() if ":bmc:" in key]
-    return [host for entry in kept for host in entry["document"]]

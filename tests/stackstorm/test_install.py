@@ -101,7 +101,7 @@ def test_an_installation_from_a_clone_warns_of_nothing(product, sim, services, t
     ended = product.api.ended(execution, INSTALL_SECONDS)
     assert ended["status"] == "succeeded", ended["result"]
     watching.replaced(before)
-    until(lambda: product.api.keys(f"{PACK}:w:bmc:answered"), 60, "the BMC sensor's first answer")
+    until(product.answered, 60, "the BMC sensor's first answer")
     warned = []
     for log, size in sizes.items():
         with log.open("rb") as file:

@@ -48,14 +48,8 @@ def known(product, sim, container):
     product.configure()
     product.sensors(on=True)
     watching = Watching(container)
-    answered(product)
+    until(lambda: HOST in product.answered(), START_SECONDS, "the BMC's first answer")
     return watching
-
-
-def answered(product):
-    """Wait until bmc_sensor has kept that the BMC answers."""
-    seen = f"{PACK}:l:"
-    until(lambda: HOST in "".join(product.api.keys(seen).values()), START_SECONDS, "the BMC's first answer")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.stackstorm.api import Api, until
 from tests.stackstorm.product import PACK, SENSORS
-from tests.stackstorm.services import Service
+from tests.stackstorm.services import Service, Twin
 
 START_SECONDS = 60.0  # StackStorm looks for dead sensors every 5 s, and a start costs seconds of CPU
 KINDS = ("bmc", "kipmi")
@@ -40,7 +40,7 @@ class Watching:
     :param container: running, with the pack's sensors in it or on their way
     """
 
-    def __init__(self, container: Service) -> None:
+    def __init__(self, container: Service | Twin) -> None:
         self.container = container
         until(lambda: set(self.sensors()) == set(SENSORS), START_SECONDS, "both sensors")
         pid = self.sensors()[SENSORS[0]]

@@ -50,7 +50,11 @@ class Ledger:
     def documents(self) -> dict[str, Document]:
         """What an earlier watch left of this sensor's share, by name."""
         kept = self._store.read(keys.LAN) | self._store.read(self._prefix)
-        named = [(key, str(d["name"]), d["document"]) for key, d in kept.items() if "document" in d]
+        named = [
+            (key, str(d["name"]), d["document"])
+            for key, d in kept.items()
+            if {"name", "document"} <= d.keys()
+        ]
         found = {name: d for key, name, d in named if self._owns(name) and self._is_ours(key, name)}
         self._open = {name: d for name, d in found.items() if _unacknowledged(name, d)}
         return found
