@@ -1,6 +1,7 @@
 """`make bench`: everything side by side in one run, written to docs/; 1 when a promise is missed.
 
 `python -m bench soak [--minutes 30]`: whether memory and descriptors stay flat, written to docs/soak.md.
+`python -m bench logins [--hosts 10000]`: how soon SSH hosts are watched again, written to docs/logins.md.
 """
 
 from __future__ import annotations
@@ -43,6 +44,15 @@ def soak(minutes: float) -> int:
     return _judged(bounds, "docs/soak.md")
 
 
+def logins(count: int) -> int:
+    """Run the logins, write their page, print the promises."""
+    before = f"{os.getloadavg()[0]:.1f}"
+    tools.ensure(hosts.PACKAGES)
+    rows, bounds = section("logins", *alone(), "-n", arguments=[str(count)])
+    (ROOT / "docs" / "logins.md").write_text(report.logins_page(rows, bounds, before=before))
+    return _judged(bounds, "docs/logins.md")
+
+
 def _judged(bounds: list[Bound], written: str) -> int:
     print(f"\n{report.promises(bounds)}\n\nwritten: {written}")
     return 0 if all(bound.held for bound in bounds) else 1
@@ -53,7 +63,10 @@ if __name__ == "__main__":
         parser = argparse.ArgumentParser(prog="python -m bench")
         commands = parser.add_subparsers(dest="command")
         commands.add_parser("soak").add_argument("--minutes", type=float, default=30.0)
+        commands.add_parser("logins").add_argument("--hosts", type=int, default=10_000)
         given = parser.parse_args()
-        sys.exit(soak(given.minutes) if given.command == "soak" else main())
+        if given.command == "soak":
+            sys.exit(soak(given.minutes))
+        sys.exit(logins(given.hosts) if given.command == "logins" else main())
     except (BenchError, LabError) as error:
         sys.exit(f"bench: {error}")

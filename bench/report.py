@@ -69,7 +69,8 @@ def page(rows: Sequence[Row], bounds: Sequence[Bound], *, before: str) -> str:
     parts = [
         "# What watching costs",
         f"Written by `make bench`. {machine()}; load average before the run: {before}.\n"
-        "CPU is user and system time. Half an hour of it: [soak.md](soak.md).",
+        "CPU is user and system time. Half an hour of it: [soak.md](soak.md); a restart with 10,000\n"
+        "SSH hosts: [logins.md](logins.md).",
         "![CPU of one look](bench.svg)",
         "## Promises",
         promises(bounds),
@@ -102,6 +103,21 @@ def soak_page(rows: Sequence[Row], bounds: Sequence[Bound], *, before: str) -> s
         "the last three quarters of the run.",
         promises(bounds),
         "\n".join(lines),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def logins_page(rows: Sequence[Row], bounds: Sequence[Bound], *, before: str) -> str:
+    """docs/logins.md."""
+    chapter = Chapter("logins", "", "SSH hosts", None, "")
+    parts = [
+        "# SSH hosts after a restart",
+        f"Written by `python -m bench logins`. {machine()}; load average before the run: {before}.",
+        "The process behind kipmi_sensor starts with hosts that it has to log in to, a hundred of which\n"
+        "were ill when an earlier one ended. Every host has an address and a line in known_hosts; all are\n"
+        "played by two SSH servers on the same machine, which take as much CPU as the watch does.",
+        promises(bounds),
+        table(rows, chapter),
     ]
     return "\n\n".join(parts) + "\n"
 

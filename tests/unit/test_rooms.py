@@ -33,7 +33,7 @@ ROOMS = {
     "lab": (ROOT / "lab", {"lab"}),
     "bench": (
         ROOT / "bench",
-        {"bench", "lab", "bmc_healer", "psutil", "pyghmi", "paramiko", "pytest"},
+        {"bench", "lab", "bmc_healer", "asyncssh", "psutil", "pyghmi", "paramiko", "pytest"},
     ),
 }
 HEAVY = {"pyghmi", "asyncssh", "apprise", "requests", "jsonschema"}

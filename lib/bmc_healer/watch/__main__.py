@@ -27,7 +27,7 @@ from bmc_healer.config.settings import Config
 from bmc_healer.errors import ConfigError
 
 from .share import Share
-from .wire import Line, Lines, first_line, follow, vanish
+from .wire import Line, Lines, first_line, follow, raise_descriptors, vanish
 
 RETRY_SECONDS = (5.0, 15.0, 60.0)
 BEAT_SECONDS = 10.0
@@ -51,6 +51,7 @@ class Watch(Protocol):
 
 def main(kind: str) -> None:
     """Watch until stdin ends."""
+    raise_descriptors()  # an SSH host takes one
     lines = Lines()
     line = first_line(sys.stdin.buffer)
     if line is None:

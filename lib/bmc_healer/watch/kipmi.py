@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import time
 from collections import deque
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from .start import start_delays
 from .wire import Line, Lines
 
 BACKOFF_SECONDS = (5.0, 15.0, 60.0, 300.0)  # between attempts to reach a host; the last one stays
+DESCRIPTORS = 100  # beside one for each SSH host
 LEARNT_SECONDS = 60.0  # between two times that what was learnt is kept
 
 
@@ -112,6 +114,7 @@ class KipmiWatch:
         ours = (host for host in self._inventory.hosts() if host.transport != "none")
         hosts = {host.name: host for host in ours if owns(self._share, host.name)}
         self._revision = self._inventory.revision
+        self._warn_of_descriptors(sum(host.transport == "ssh" for host in hosts.values()))
         gone = {n: self._patients.pop(n) for n, p in list(self._patients.items()) if hosts.get(n) != p.host}
         for name in gone:
             self._tasks.pop(name).cancel()
@@ -122,6 +125,14 @@ class KipmiWatch:
         for name, delay in start_delays(fresh, ill, self._random).items():
             self._start(self._patients[name], delay)
         self._state = {}
+
+    def _warn_of_descriptors(self, channels: int) -> None:
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if channels + DESCRIPTORS > most:
+            text = (
+                f"{channels} SSH hosts are more than {most} open files allow; raise the service's LimitNOFILE"
+            )
+            self._lines.log("error", text)
 
     def _known(self, host: HostSettings, before: Patient | None) -> Patient:
         """A host to begin with: what was known of it before its settings changed, or to an earlier watch."""

@@ -13,7 +13,9 @@ from .local import LocalProbe
 from .snapshot import Sample
 
 LOCAL_SECONDS = 10.0  # reading /proc takes milliseconds
-OPENING_AT_ONCE = 400  # two seconds of CPU; of dead hosts, which wait for their timeout, 40 in a second
+# Half a second of CPU, which may be ten on a machine that is busy: more at once run into their own timeouts,
+# and come back, and none gets through. Dead hosts wait for theirs: 13 in a second.
+OPENING_AT_ONCE = 128
 
 
 class Prober(Protocol):
@@ -51,8 +53,8 @@ class ThisMachine:
 class Probers:
     """Makes the prober of a host whose transport is ssh or local; nothing is connected yet.
 
-    When a network comes back, all hosts are connected to at once: then a few hundred have their turn, so that
-    each of them is through with its key exchange before its time is over.
+    When a network comes back, all hosts want to be connected to at once: some have their turn, so that each
+    of them is through with its key exchange before its time is over.
     """
 
     def __init__(self) -> None:

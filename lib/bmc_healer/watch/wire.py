@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -36,6 +37,12 @@ class Lines:
     def log(self, level: str, text: str) -> None:
         """A line for the sensor's log; `level` is debug, info, warning or error."""
         self.put({"log": level, "text": text})
+
+
+def raise_descriptors() -> None:
+    """Allow this process as many open files as it may have: 1,024 is what a service begins with."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def first_line(source: BinaryIO) -> Line | None:

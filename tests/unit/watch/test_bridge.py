@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import resource
 import select
 import signal
 import time
@@ -550,3 +551,16 @@ def test_the_last_words_of_a_process_are_read_once():
         child.read()
     assert time.process_time() - began < 0.5
     child.stop()
+
+
+def test_the_process_may_open_as_many_files_as_the_machine_allows(make):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
+    try:
+        bridge = make()
+        bridge.poll()
+        limits = Path(f"/proc/{pid_of(bridge)}/limits")
+        wanted = [str(before[1])] * 2
+        assert poll_until(bridge, lambda: limits.read_text().partition("open files")[2].split()[:2] == wanted)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

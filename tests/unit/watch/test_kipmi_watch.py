@@ -228,3 +228,15 @@ def test_a_host_whose_settings_change_keeps_its_incident(said):
 async def briefly(watching):
     """One reconciliation, and the looks end with the event loop."""
     watching._reconcile()
+
+
+def test_more_ssh_hosts_than_descriptors_are_told(said, monkeypatch):
+    monkeypatch.setattr(kipmi.resource, "getrlimit", lambda which: (150, 150))
+    names = [f"h{n}" for n in range(60)]
+    probers = {name: Scripted(IDLE) for name in names}
+    asyncio.run(briefly(watch(said, probers, hosts(*names[:50]))))
+    assert said.texts() == []
+    asyncio.run(briefly(watch(said, probers, hosts(*names))))
+    assert said.texts() == [
+        "60 SSH hosts are more than 150 open files allow; raise the service's LimitNOFILE"
+    ]
