@@ -32,6 +32,7 @@ class Probes:
         self._lines = lines
         self._clock = clock
         self._under_way: set[str] = set()
+        self._told: dict[str, Line] = {}  # host name to what it has told last
 
     def start(self, host: HostSettings, learnt: Callable[[], None], gave_up: Callable[[], None]) -> bool:
         """Ask now; False when this host is being asked, or enough others are.
@@ -53,7 +54,9 @@ class Probes:
             if soft_hang(answer):
                 gave_up()
             if told:
-                self._lines.put({"remember": {"host": host.name, **told}})
+                before, self._told[host.name] = self._told.get(host.name, {}), told
+                news = {name: value for name, value in told.items() if before.get(name) != value}
+                self._lines.put({"remember": {"host": host.name, **news}})  # a key to write for each of them
                 learnt()
         except HealerError as error:
             self._lines.log("info", f"no in-band probe: {error.sentence}")
