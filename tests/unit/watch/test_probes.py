@@ -21,9 +21,9 @@ def asked(monkeypatch):
 
     def ask(**told):
         monkeypatch.setattr(probe, "learn", lambda host, limit, clock: (ANSWER, told))
-        before = len(said.lines)
+        before, answers = len(said.lines), len(learnt)
         probes._ask(HOST, lambda: learnt.append(True), lambda: None)
-        assert len(learnt) == (len(said.lines) if told else len(learnt))
+        assert len(learnt) == answers + bool(told)
         return [line["remember"] for line in said.lines[before:]]
 
     return ask
