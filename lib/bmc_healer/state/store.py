@@ -30,8 +30,8 @@ REFUSALS = {
         "[auth] service_token_ttl must be longer than any action lasts; one hour is too short",
     ),
     403: (
-        "StackStorm's RBAC does not allow it to the user who started this",
-        "Who starts a heal needs the role admin; docs/stackstorm.md says how others start one",
+        "StackStorm's RBAC does not allow it to the user that this runs as",
+        "It needs the role admin, as sensor_service and the system user do: docs/stackstorm.md",
     ),
 }
 

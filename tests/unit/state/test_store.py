@@ -57,7 +57,10 @@ class HttpError(Exception):
             401,
             "the token any more that it gave this action or sensor. [auth] service_token_ttl must be longer",
         ),
-        (403, "RBAC does not allow it to the user who started this. Who starts a heal needs the role admin;"),
+        (
+            403,
+            "RBAC does not allow it to the user that this runs as. It needs the role admin, as",
+        ),
         (500, "HttpError: 500 Client Error: No. MESSAGE: No. for url: http://127.0.0.1:9101/v1/keys."),
     ],
 )
