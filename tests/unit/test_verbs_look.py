@@ -1,12 +1,14 @@
 """Looking at a host's BMC when something that the look needs is missing."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from bmc_healer.bmc.facts import Login
 from bmc_healer.config.settings import GuardrailSettings, WatchSettings
-from bmc_healer.diagnosis import diagnose
+from bmc_healer.diagnosis import Verdict, diagnose
+from bmc_healer.state import keys
 from bmc_healer.verbs import look
 from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.verbs.step import Step
@@ -69,3 +71,16 @@ def test_nothing_is_reset_while_redfish_cannot_be_asked_for_want_of_the_credenti
         verdict, why = step.why_not(diagnose(hung, WatchSettings(), GuardrailSettings()), hung)
     assert verdict == "stop"
     assert "Whether a Redfish task runs cannot be known" in why and "'bmc_dell'" in why
+
+
+@pytest.mark.parametrize("watch", ["bmc", "kipmi"])
+def test_a_bmc_whose_lan_a_watch_saw_silent_minutes_ago_is_booting(watch):
+    rt = runtime()
+    rt.look_at_bmc = lambda host, pinned: made.bmc()
+    key = keys.key(keys.LAN, keys.fleet_part("db01"), watch)
+    seen = {"db01": [rt.clock() - 50, rt.clock() - 60, rt.clock() - 120], "db02": [None, None, None]}
+    assert look.gather(rt, rt.host("db01"), None, "127.0.23.1")[1].verdict is not Verdict.BOOTING
+    rt.datastore.rows[key] = json.dumps({"name": "lan", "document": seen})
+    found, diagnosis = look.gather(rt, rt.host("db01"), None, "127.0.23.1")
+    assert found.memory.lan_dark_since == rt.clock() - 120
+    assert diagnosis.verdict is Verdict.BOOTING
