@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 DRIVER ?= legacy
 
-.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm matrix kernels bench clean
+.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm matrix kernels bench year fuzz audit clean
 
 help:
 	@echo "make demo [DRIVER=legacy|stock]   a hung BMC heals itself, in a QEMU guest"
@@ -12,6 +12,9 @@ help:
 	@echo "make matrix [ROWS=...]            every fault, in guests: docs/matrix.md; or the rows whose names hold a word"
 	@echo "make kernels [KERNELS=...]        what 5.10, 6.1, 6.12, 7.2 and legacy do with a hung BMC: docs/kernels.md"
 	@echo "make bench                        what watching costs, beside ipmitool, FreeIPMI, psutil, ssh: docs/bench.md"
+	@echo "make year                         a simulated year of 10,000 hosts: docs/year.md"
+	@echo "make fuzz [SECONDS=60]            every parser of foreign input, so many seconds each"
+	@echo "make audit                        known holes in the code and in what it uses, secrets in what a run leaves"
 	@echo "make setup                        only install what these need"
 
 setup: .venv/.ok
@@ -31,7 +34,7 @@ lint: setup
 	.venv/bin/ruff format --check .
 
 types: setup
-	.venv/bin/mypy lib packrunner cli/bmc_healer_cli lab demo bench
+	.venv/bin/mypy lib packrunner cli/bmc_healer_cli lab demo bench year
 
 unit protocol pack guest: setup
 	tools/test $@
@@ -56,6 +59,25 @@ bench: setup .venv/.bench
 
 .venv/.bench: pyproject.toml .venv/.ok
 	.venv/bin/pip install -q --disable-pip-version-check -e '.[bench]'
+	touch $@
+
+# In virtual time, some minutes of one core. Fails when a reset was wrong or double, or a fault was missed.
+year: setup
+	PYTHONPATH=lib:cli:. nice -n 10 $(PY) -m year --docs docs
+
+SECONDS ?= 60
+fuzz: setup .venv/.fuzz
+	PYTHONPATH=lib:cli:. nice -n 10 $(PY) -m tests.fuzz.run $(SECONDS)
+
+.venv/.fuzz: pyproject.toml .venv/.ok
+	.venv/bin/pip install -q --disable-pip-version-check -e '.[fuzz]'
+	touch $@
+
+audit: setup .venv/.audit
+	tools/audit
+
+.venv/.audit: pyproject.toml .venv/.ok
+	.venv/bin/pip install -q --disable-pip-version-check -e '.[audit]'
 	touch $@
 
 clean:

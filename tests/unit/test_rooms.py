@@ -15,7 +15,7 @@ from bmc_healer.verbs import MODULES
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "lib" / "bmc_healer"
 STACKSTORM = {"st2common", "st2reactor", "st2client", "st2api", "st2actions"}
-OWN = {"bmc_healer", "packrunner", "bmc_healer_cli", "actions", "sensors", "lab", "bench", "tests"}
+OWN = {"bmc_healer", "packrunner", "bmc_healer_cli", "actions", "sensors", "lab", "bench", "year", "tests"}
 # Room -> which of our rooms, of StackStorm and of other people's libraries it may import
 ROOMS = {
     "lib": (
@@ -31,6 +31,7 @@ ROOMS = {
     ),
     "cli": (ROOT / "cli", {"bmc_healer", "packrunner", "bmc_healer_cli", "typer", "rich"}),
     "lab": (ROOT / "lab", {"lab"}),
+    "year": (ROOT / "year", {"year", "bmc_healer"}),
     "bench": (
         ROOT / "bench",
         {"bench", "lab", "bmc_healer", "asyncssh", "psutil", "pyghmi", "paramiko", "pytest"},

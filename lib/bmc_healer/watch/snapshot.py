@@ -103,7 +103,7 @@ def parse_snap(line: str, number: int, hello: Hello, where: str) -> Sample:
         )
     except (ValueError, IndexError) as error:
         raise HostAccessError(
-            f"the watching loop answered something else than a snapshot ({line[:80]!r}: {error})",
+            f"the watching loop answered something else than a snapshot ({line[:80]!r}: {str(error)[:80]})",
             where,
             "look whether the login shell prints to its output, or runs another program",
         ) from None

@@ -15,7 +15,7 @@ from bmc_healer.diagnosis import Inband, diagnose, stuck
 from bmc_healer.gates import Baseline, ResetProof
 from bmc_healer.outcome import LastLook, conclude
 from bmc_healer.plan import RUNGS, make_plan
-from tests.unit.made import BUSY, NOW, client, host
+from tests.unit.made import BUSY, NOW, QUIET, bmc, client, host
 from tests.unit.properties.strategies import bmcs, findings, hosts, identities, requests, whatever
 
 WATCH, GUARD, LADDER = WatchSettings(), GuardrailSettings(), LadderSettings()
@@ -175,14 +175,19 @@ proofs = st.builds(
 )
 baselines = st.builds(
     Baseline,
-    boot_id=st.sampled_from(["", "b00t", "another"]),
-    guid=st.sampled_from([None, "67452301ab89efcda123456789abcdef", "f" * 31 + "0"]),
+    boot_id=st.sampled_from(["", "b00t", "b00t", "another"]),
+    guid=st.sampled_from([None, bmc().guid, bmc().guid, "f" * 31 + "0"]),
     firmware=st.sampled_from([None, "9.8"]),
     power_on=st.sampled_from([None, True, False]),
 )
 
 
-@whatever(st.none() | hosts(), st.none() | bmcs, st.integers(0, 5), baselines)
+wells = st.builds(replace, st.just(host((QUIET,))), boot_id=st.sampled_from(["b00t", "b00t", "another"]))
+
+
+@whatever(
+    st.none() | hosts() | wells | wells, st.none() | bmcs | bmcs, st.sampled_from([0, 2, 3, 3, 5]), baselines
+)
 def test_health_is_both_sides_the_same_machine_and_nothing_left(facts, lan, answers, before):
     result = gates.health(facts, lan, answers, before, watch=WATCH, ladder=LADDER)
     if not result.passed:

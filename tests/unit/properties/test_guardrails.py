@@ -41,30 +41,9 @@ outage = st.builds(
     st.floats(-5000, 5000).map(lambda s: NOW + s),
 )
 stop = st.builds(StoppedCredential, st.sampled_from(["dell", "hp"]), st.just("refused"), past)
-latch = st.builds(Latch, numbered, st.just("escalated"), past)
-fleets = st.builds(
-    FleetState,
-    locks=st.lists(lock, max_size=3).map(tuple),
-    heals=st.lists(heal, max_size=5).map(tuple),
-    pauses=st.lists(pause, max_size=2).map(tuple),
-    mass_outages=st.lists(outage, max_size=2).map(tuple),
-    stopped=st.lists(stop, max_size=1).map(tuple),
-)
-states = st.builds(
-    HostState, st.just("db01"), heals=st.lists(own_heal, max_size=3).map(tuple), latch=st.none() | latch
-)
-asked = st.builds(
-    Request,
-    host=st.just("db01"),
-    label_keys=LABELS,
-    bmc_address=st.just("10.1.0.5:623"),
-    source=st.sampled_from(["sensor", "chat", "person"]),
-    rungs=st.sampled_from([("inband", "unload", "oob"), ("oob",), ("inband",)]),
-    clock_skew=st.sampled_from([0.0, 1.0, -29.0, 31.0, None]),
-    force=st.booleans(),
-    credential=st.sampled_from([None, "dell"]),
-)
-modes = st.sampled_from(list(Mode))
+LATCH = Latch("i1", "escalated", NOW)
+
+
 DANGERS = {
     "locks": lock,
     "heals": heal,
@@ -74,19 +53,58 @@ DANGERS = {
 }
 
 
+@st.composite
+def fleets_with(draw):
+    """One or two kinds of trouble: where everything forbids it, one rule more or less is not seen."""
+    kinds = draw(st.sets(st.sampled_from(sorted(DANGERS)), max_size=2))
+    return FleetState(
+        **{kind: tuple(draw(st.lists(DANGERS[kind], min_size=1, max_size=3))) for kind in sorted(kinds)}
+    )
+
+
+fleets = fleets_with()
+states = st.builds(
+    HostState,
+    st.just("db01"),
+    heals=st.lists(own_heal, max_size=3).map(tuple),
+    latch=st.sampled_from([None, None, None, LATCH]),
+)
+# Limits so low that a few heals reach them
+limits = st.builds(
+    replace,
+    st.just(SETTINGS),
+    heals_per_host_per_day=st.integers(1, 2),
+    concurrent_fleet=st.integers(1, 2),
+    heals_per_hour_fleet=st.sampled_from([1, 10]),
+    cooldown_seconds=st.sampled_from([0.0, 3600.0]),
+)
+asked = st.builds(
+    Request,
+    host=st.just("db01"),
+    label_keys=LABELS,
+    bmc_address=st.just("10.1.0.5:623"),
+    source=st.sampled_from(["sensor", "chat", "person"]),
+    rungs=st.sampled_from([("inband", "unload", "oob"), ("oob",), ("inband",)]),
+    clock_skew=st.sampled_from([0.0, 0.0, 0.0, 0.0, -29.0, 31.0, None]),
+    force=st.booleans(),
+    credential=st.sampled_from([None, "dell"]),
+)
+modes = st.sampled_from(list(Mode))
+
+
 @pytest.mark.parametrize("kind", DANGERS)
-@whatever(asked, fleets, states, modes, st.data())
-def test_nothing_more_in_the_state_lets_a_heal_begin(kind, request_, fleet, host, mode, data):
+@whatever(asked, fleets, states, limits, modes, st.data())
+def test_nothing_more_in_the_state_lets_a_heal_begin(kind, request_, fleet, host, settings, mode, data):
     worse = replace(fleet, **{kind: (*getattr(fleet, kind), data.draw(DANGERS[kind]))})
-    if judge(request_, fleet, host, SETTINGS, mode, NOW) is not None:
-        assert judge(request_, worse, host, SETTINGS, mode, NOW) is not None
+    if judge(request_, fleet, host, settings, mode, NOW) is not None:
+        assert judge(request_, worse, host, settings, mode, NOW) is not None
 
 
-@whatever(asked, fleets, states, modes, latch, own_heal)
-def test_nothing_more_on_the_host_lets_a_heal_begin(request_, fleet, host, mode, held, healed):
-    if judge(request_, fleet, host, SETTINGS, mode, NOW) is not None:
-        for worse in (replace(host, latch=held), replace(host, heals=(*host.heals, healed))):
-            assert judge(request_, fleet, worse, SETTINGS, mode, NOW) is not None
+@whatever(asked, st.just(FleetState()) | fleets, states, limits, modes, own_heal)
+def test_nothing_more_on_the_host_lets_a_heal_begin(request_, fleet, host, settings, mode, healed):
+    if judge(request_, fleet, host, settings, mode, NOW) is not None:
+        for worse in (replace(host, latch=LATCH), replace(host, heals=(*host.heals, healed))):
+            assert judge(request_, fleet, worse, settings, mode, NOW) is not None
 
 
 @whatever(asked, fleets, states)

@@ -170,9 +170,15 @@ def test_a_lan_that_was_dark_lately_counts_as_booting(pings, wait):
 racks = st.dictionaries(
     st.sampled_from([f"h{n}" for n in range(30)]),
     st.sampled_from([(), ("rack=a",), ("rack=b",), ("rack=a", "env=p")]),
+    min_size=12,
     max_size=30,
 )
-ills = st.dictionaries(st.sampled_from([f"h{n}" for n in range(32)]), st.floats(NOW - 1000, NOW), max_size=30)
+ills = st.dictionaries(
+    st.sampled_from([f"h{n}" for n in range(32)]),
+    st.sampled_from([NOW, NOW - 100, NOW - 900]),
+    min_size=4,
+    max_size=30,
+)
 masses = st.builds(
     replace,
     st.just(SETTINGS),
