@@ -74,7 +74,7 @@ fuzz: setup .venv/.fuzz
 	touch $@
 
 audit: setup .venv/.audit
-	tools/audit
+	$(PY) tools/audit.py
 
 .venv/.audit: pyproject.toml .venv/.ok
 	.venv/bin/pip install -q --disable-pip-version-check -e '.[audit]'

@@ -3,6 +3,8 @@
 import base64
 import contextlib
 import json
+import ssl
+import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -239,3 +241,27 @@ def test_nobody_there():
     settings = RedfishSettings(url="http://127.0.0.1:9")
     assert not redfish.look(settings, LOGIN, limit=LIMIT).alive
     assert not redfish.manager_reset(settings, LOGIN, limit=LIMIT, may_send=pytest.fail).sent
+
+
+@contextlib.contextmanager
+def with_a_certificate_of_its_own(folder):
+    """The same service behind TLS, as a BMC has it from the factory: nobody has signed its certificate."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*make, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving() as (server, _):
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        yield server, f"https://127.0.0.1:{server.server_port}", certificate
+
+
+def test_a_certificate_that_nobody_signed_is_refused_by_default_and_hears_no_password(tmp_path):
+    with with_a_certificate_of_its_own(tmp_path) as (server, url, certificate):
+        assert RedfishSettings(url).verify is True
+        seen = redfish.look(RedfishSettings(url), LOGIN, limit=LIMIT)
+        assert seen.login is Login.FAILED and "certificate" in seen.error.lower()
+        assert server.seen == [], "no request, and no password with it, has left"
+        named = redfish.look(RedfishSettings(url, verify=str(certificate)), LOGIN, limit=LIMIT)
+        assert (named.login, named.firmware) == (Login.OK, "2.41")

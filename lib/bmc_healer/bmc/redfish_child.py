@@ -135,6 +135,8 @@ def perform(link: Link) -> Event:
         found |= {"login": error.login.value, "error": str(error), "code": error.status}
     except BmcError as error:
         found |= {"login": Login.OK.value, "error": error.what}
+    except requests.exceptions.SSLError:
+        found["error"] = "the certificate of its Redfish is not trusted (bmc.redfish.verify may name a file)"
     except requests.RequestException as error:
         found["error"] = f"Redfish does not answer properly ({type(error).__name__})"
     except Exception as error:  # noqa: BLE001 - KeyError, TypeError...: any JSON may come

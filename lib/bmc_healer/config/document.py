@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from bmc_healer.errors import ConfigError
 
 # The C parser is seven times faster; PyYAML builds without libyaml lack it.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MOST = 1_000_000  # values; 10,000 hosts with all their settings make 200,000
 _DEEPEST = 20  # no shape of ours is deeper than 7; stops structures that contain themselves
 _PATH_KEYS = frozenset({"inventory", "key_file", "known_hosts", "password_file", "url_file", "verify"})
 
@@ -66,18 +69,26 @@ def parse_json(text: str, origin: str) -> Any:
         raise ConfigError("not valid JSON: a key is given twice or it is nested too deeply", origin) from None
 
 
-def check_plain(data: Any, origin: str, path: tuple[str, ...] = ()) -> None:
-    """Refuse keys that are no text (an unquoted `on` or `12`), endless numbers, and bottomless structures."""
+def check_plain(
+    data: Any, origin: str, path: tuple[str, ...] = (), seen: Iterator[int] | None = None
+) -> None:
+    """Refuse keys that are no text (an unquoted `on` or `12`), endless numbers, and bottomless structures.
+
+    :param seen: counts; a few lines of YAML aliases can stand for more than any memory holds
+    """
+    seen = itertools.count() if seen is None else seen
     if len(path) > _DEEPEST:
         raise ConfigError("nested too deeply", where(origin, path[:3]))
+    if next(seen) > _MOST:
+        raise ConfigError(f"more than {_MOST} values", where(origin, path[:3]), "Repeat less by aliases")
     if isinstance(data, dict):
         for key, value in data.items():
             if not isinstance(key, str):
                 raise ConfigError(f"the key {printable(key)} is not text", where(origin, path), "Quote it")
-            check_plain(value, origin, (*path, key))
+            check_plain(value, origin, (*path, key), seen)
     elif isinstance(data, list):
         for number, value in enumerate(data):
-            check_plain(value, origin, (*path, str(number)))
+            check_plain(value, origin, (*path, str(number)), seen)
     elif isinstance(data, float) and not math.isfinite(data):
         raise ConfigError("not a finite number", where(origin, path))
 

@@ -9,6 +9,7 @@ import re
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _LONGEST_NAME = 253
+_ZONE = re.compile(r"[A-Za-z0-9._-]{1,15}")  # of fe80::1%eth0: ipaddress lets anything pass there
 
 
 def host_name(text: str) -> str | None:
@@ -29,8 +30,11 @@ def address(text: str) -> str | None:
     except ValueError:
         name = host_name(text)
         return None if name is None or name.rsplit(".", 1)[-1].isdigit() else name
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        return str(ip.ipv4_mapped)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.scope_id is not None and not _ZONE.fullmatch(ip.scope_id):
+            return None
+        if ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
     return str(ip)
 
 

@@ -2,12 +2,15 @@
 
 import copy
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bmc_healer.config import names
+from bmc_healer.config.document import check_plain, parse_yaml
 from bmc_healer.config.load import from_dict, from_file, read_raw
 from bmc_healer.config.settings import Mode
 from bmc_healer.errors import ConfigError
@@ -294,3 +297,17 @@ def test_the_example_is_valid():
     config = from_file(PACK / "bmc_healer.yaml.example")
     assert config.mode is Mode.PROPOSE
     from_dict(read_raw(PACK / "bmc_healer.yaml.example"), origin="pack", plain_secrets=False)
+
+
+def test_a_few_lines_of_aliases_do_not_become_millions_of_values():
+    lines = ["a: &a [x, x, x, x, x, x, x, x]"]
+    for above, name in pairwise("abcdefghij"):
+        lines.append(f"{name}: &{name} [{', '.join([f'*{above}'] * 8)}]")
+    with pytest.raises(ConfigError, match="more than 1000000 values"):
+        check_plain(parse_yaml("\n".join(lines), "config"), "config")
+
+
+@pytest.mark.parametrize("zone", ["eth0; reboot", "a\nb", "ä", "", "x" * 16])
+def test_an_address_ends_in_no_more_than_the_name_of_an_interface(zone):
+    assert names.address(f"fe80::1%{zone}") is None
+    assert names.address("fe80::1%eth0.12") == "fe80::1%eth0.12"
