@@ -15,7 +15,7 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     tomllib = None
 
-from bmc_healer.verbs import MODULES
+from bmc_healer.verbs import LIMITS, MODULES
 
 PACK = Path(__file__).parents[2]
 ACTIONS = {file.stem: yaml.safe_load(file.read_text()) for file in sorted((PACK / "actions").glob("*.yaml"))}
@@ -115,7 +115,7 @@ def test_the_runner_s_own_parameters_are_hidden(name):
 @pytest.mark.parametrize("name", PYTHON)
 def test_a_python_action_has_a_time_limit_and_a_log_level(name):
     parameters = ACTIONS[name]["parameters"]
-    assert 0 < parameters["timeout"]["default"] <= 3600
+    assert parameters["timeout"]["default"] == LIMITS[name] <= 3600
     assert parameters["log_level"]["default"] == "INFO", "upper case, or every run fails"
     assert (parameters["env"]["default"], parameters["content_version"]["default"]) == ({}, "")
 

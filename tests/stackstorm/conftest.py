@@ -16,7 +16,8 @@ import requests
 
 from lab import BmcSim, Lab
 from tests.guest.chat import Chat
-from tests.stackstorm.api import Api, ApiError
+from tests.stackstorm.api import Api, ApiError, until
+from tests.stackstorm.dying import API_SECONDS, Aftermath
 from tests.stackstorm.product import PACK, Product
 from tests.stackstorm.services import Services
 
@@ -63,6 +64,32 @@ def token_seconds() -> float:
     told = os.environ.get("ST2_TOKEN_SECONDS", "")
     assert told, "ST2_TOKEN_SECONDS does not say how long the tokens of services live (docs/stackstorm.md)"
     return float(told)
+
+
+@pytest.fixture
+def running(api: Api, services: Services) -> Iterator[Services]:
+    """All services, also afterwards."""
+    services.start()
+    yield services
+    services.start()
+    until(api.answers, API_SECONDS, "StackStorm's API")
+
+
+@pytest.fixture
+def aftermath(
+    product: Product, running: Services, record_property: Callable[[str, object], None]
+) -> Iterator[Callable[[], Aftermath]]:
+    """What comes after the moment of its call; its times are kept for the report."""
+    opened: list[Aftermath] = []
+
+    def now() -> Aftermath:
+        opened.append(Aftermath(product, running))
+        return opened[-1]
+
+    yield now
+    for after in opened:
+        record_property("seconds", after.seconds)
+        print(f"\n{after.seconds}")
 
 
 @pytest.fixture

@@ -9,11 +9,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lab import BmcSim
+from lab import BmcSim, Lab
 from tests.guest.chat import Chat
 from tests.stackstorm.api import Api, until
 from tests.stackstorm.product import CHAT_KEY, PACK, PASSWORD_KEY, WATCH, Product
 from tests.stackstorm.services import Services
+
+RUNNER = "st2actionrunner1"
+ENGINE = "st2workflowengine"
+API_SECONDS = 60.0  # for its start
+
+# What chat hears of a heal, and what the incident of a dead one says.
+BEGAN = "healing the BMC"
+HEALED = "BMC healed"
+PERSON = "BMC needs a person"
+LEFT_ALONE = "BMC not touched"
+DIED = "ended without a result"
 
 OVERDUE_SECONDS = 300.0  # from the death on; somebody has noticed it by then
 TIDY_SECONDS = 180.0
@@ -23,9 +34,12 @@ UNFINISHED = (
 
 
 class Patient:
-    """A host that is known by its BMC alone, and its latest heal."""
+    """A host, and its latest heal.
 
-    def __init__(self, sim: BmcSim, product: Product) -> None:
+    :param sim: the BMC that it is known by alone, or a guest
+    """
+
+    def __init__(self, sim: BmcSim | Lab, product: Product) -> None:
         self.name = sim.name
         self.sim = sim
         self.heal = ""
@@ -33,13 +47,17 @@ class Patient:
         self._api = product.api
 
     def settings(self) -> dict[str, Any]:
-        """Its section of `hosts`."""
+        """Its section of `hosts`, when its BMC is all that is known of it."""
         bmc = {"address": "127.0.0.1", "port": self.sim.lan_port, "credential": "lab", "identity": "trust"}
         return {"transport": "none", "bmc": bmc}
 
     def start(self) -> None:
         """Start a heal by force."""
         self.heal = self._product.force(self.name)
+
+    def ask(self) -> None:
+        """Start a heal as a person does who sees symptoms."""
+        self.heal = self._api.run(f"{PACK}.heal", host=self.name)
 
     def until_dark(self) -> None:
         """Wait until its reset was carried out and the BMC is dark: the rung waits for the end of that."""
@@ -117,12 +135,16 @@ class Aftermath:
 
     def tidied(self, *patients: Patient) -> None:
         """Wait until all of them were overdue, and tidy has ended their heals and left nothing."""
+        self.freed(*patients)
+        until(lambda: not unfinished(self._api), TIDY_SECONDS, "the end of every execution of the pack")
+        assert not actions_alive(self._services), "a process of an action has outlived it"
+
+    def freed(self, *patients: Patient) -> None:
+        """Wait until all of them were overdue, and tidy has ended their heals and freed them."""
         overdue = [self._overdue(patient) for patient in patients]
         self.seconds["overdue"] = round(max(overdue) - self.died_at, 1)
         until(lambda: not any(p.locked for p in patients), TIDY_SECONDS, "the end of the locks")
-        self.seconds["freed"] = round(time.time() - self.died_at, 1)
-        until(lambda: not unfinished(self._api), TIDY_SECONDS, "the end of every execution of the pack")
-        assert not actions_alive(self._services), "a process of an action has outlived it"
+        self.seconds.setdefault("freed", round(time.time() - self.died_at, 1))
 
     def _overdue(self, patient: Patient) -> float:
         """Wait for the sensor's trigger: when it came."""
@@ -134,6 +156,13 @@ class Aftermath:
 
         left = self.died_at + OVERDUE_SECONDS - time.time()
         return min(until(told, left, f"heal.overdue of {patient.name}"))
+
+
+def escalated(patient: Patient, chat: Chat, words: str = DIED) -> None:
+    """A person has to look, and chat has heard it once."""
+    incident = patient.incident
+    assert incident["outcome"] == "escalated" and words in incident["sentence"], incident["sentence"]
+    assert patient.heard(chat) == [BEGAN, PERSON]
 
 
 def unfinished(api: Api) -> list[str]:

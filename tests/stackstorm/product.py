@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from tests.stackstorm.api import Api, until
@@ -101,9 +102,9 @@ class Product:
         """Start a heal of a host that is well: the execution's id."""
         return self.api.run(f"{PACK}.heal", **{"host": host, "force": True, "rungs": ["oob"], **parameters})
 
-    def sensors(self, *, on: bool) -> None:
-        """Switch both sensors; a switched-on one starts with the configuration of now."""
-        for name in SENSORS:
+    def sensors(self, *, on: bool, names: Iterable[str] = SENSORS) -> None:
+        """Switch sensors; a switched-on one starts with the configuration of now."""
+        for name in names:
             sensor = self.api.call("GET", f"/sensortypes/{PACK}.{name}")
             if sensor["enabled"] != on:
                 self.api.call("PUT", f"/sensortypes/{PACK}.{name}", {**sensor, "enabled": on})

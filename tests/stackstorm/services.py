@@ -42,7 +42,7 @@ class Service:
             pid, started = self._file.read_text().split()
         except (OSError, ValueError):
             return 0
-        return int(pid) if _started(pid) == started else 0
+        return int(pid) if started_at(pid) == started else 0
 
     def end(self, number: signal.Signals = signal.SIGTERM, *, below: bool = False) -> None:
         """Signal it, and wait until it is gone.
@@ -64,7 +64,7 @@ class Service:
                 self._argv, env=self._environ, cwd=self._cwd, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        self._file.write_text(f"{child.pid} {_started(str(child.pid))}\n")
+        self._file.write_text(f"{child.pid} {started_at(str(child.pid))}\n")
 
     @contextmanager
     def twin(self) -> Iterator[Twin]:
@@ -137,7 +137,7 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def _started(pid: str) -> str:
+def started_at(pid: str) -> str:
     """The start time of a process in clock ticks; empty when it is gone or a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -6,26 +6,22 @@ import pytest
 
 from lab import BmcSim
 from tests.stackstorm.api import until
-from tests.stackstorm.dying import Aftermath, Patient, actions_alive, admit
+from tests.stackstorm.dying import (
+    API_SECONDS,
+    BEGAN,
+    DIED,
+    ENGINE,
+    LEFT_ALONE,
+    PERSON,
+    RUNNER,
+    Patient,
+    actions_alive,
+    admit,
+    escalated,
+)
 from tests.stackstorm.product import PACK
 
 SLOW_SECONDS = 0.3  # of every datagram: there is time to interrupt the sending of a reset
-API_SECONDS = 60.0
-RUNNER = "st2actionrunner1"
-ENGINE = "st2workflowengine"
-BEGAN = "healing the BMC"
-PERSON = "BMC needs a person"
-LEFT_ALONE = "BMC not touched"
-DIED = "ended without a result"
-
-
-@pytest.fixture
-def running(api, services):
-    """All services, also afterwards."""
-    services.start()
-    yield services
-    services.start()
-    until(api.answers, API_SECONDS, "StackStorm's API")
 
 
 @pytest.fixture
@@ -52,19 +48,9 @@ def middle(ward):
 
 
 @pytest.fixture
-def after(product, running, middle, record_property):
+def after(middle, aftermath):
     """What comes after now."""
-    aftermath = Aftermath(product, running)
-    yield aftermath
-    record_property("seconds", aftermath.seconds)
-    print(f"\n{aftermath.seconds}")
-
-
-def escalated(patient, chat, words=DIED):
-    """A person has to look, and chat has heard it once."""
-    incident = patient.incident
-    assert incident["outcome"] == "escalated" and words in incident["sentence"], incident["sentence"]
-    assert patient.heard(chat) == [BEGAN, PERSON]
+    return aftermath()
 
 
 def healable(product, patients):
@@ -106,6 +92,25 @@ def test_the_action_runner_dies(product, running, chat, middle, after, number):
         assert patient.resets == 1
         escalated(patient, chat)
     healable(product, middle)
+
+
+def test_the_action_runner_dies_and_its_deed_lives_long(product, running, chat, ward, aftermath):
+    """Who waits for a BMC that does not come back does not keep a heal alive that nobody goes on with."""
+    dark, _ = ward
+    product.config["ladder"]["back_wait"] = 600
+    product.configure()
+    dark.start()
+    dark.until_dark()
+    running[RUNNER].end(signal.SIGKILL)
+    after = aftermath()
+    running.start()
+    after.freed(dark)
+    assert actions_alive(running), "it still waits"
+    escalated(dark, chat)
+    dark.back()
+    after.tidied(dark)
+    assert dark.resets == 1
+    escalated(dark, chat)
 
 
 def test_the_machine_of_the_action_runner_dies(product, running, chat, middle, after):

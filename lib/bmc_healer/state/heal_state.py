@@ -34,6 +34,7 @@ class HealState(Stops):
     """:param owner: which StackStorm or embedded runner this is, for people; host name and pid by default
     :param executions: where to ask for cancellation; a heal that names an execution sends nothing without it
     :param heartbeat_seconds: between two signs of life
+    :param orphaned: whether who started this process has died, see `Pulse`
     :param token: randomness of candidates and nonces
     """
 
@@ -46,6 +47,7 @@ class HealState(Stops):
         owner: str = "",
         executions: Executions | None = None,
         heartbeat_seconds: float = INTERVAL_SECONDS,
+        orphaned: Callable[[], bool] = lambda: False,
         token: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         super().__init__(Store(datastore, clock, token), clock)
@@ -54,6 +56,7 @@ class HealState(Stops):
         self._owner = owner or f"{socket.gethostname()}:{os.getpid()}"
         self._executions = executions
         self._heartbeat_seconds = heartbeat_seconds
+        self._orphaned = orphaned
         self._token = token
 
     # Reading
@@ -173,7 +176,8 @@ class HealState(Stops):
 
     def alive(self, ref: HealRef) -> Pulse:
         """A context manager for waits without a deed: renews the heartbeat."""
-        return Pulse(self._store, ref, self._owner, self._clock, self._heartbeat_seconds)
+        interval = self._heartbeat_seconds
+        return Pulse(self._store, ref, self._owner, self._clock, interval, self._orphaned)
 
     @contextmanager
     def alive_without_lock(self, host: str, execution: str) -> Iterator[None]:

@@ -33,16 +33,26 @@ class Pulse:
     """Context manager: renews the heartbeat of `ref` in a thread until it is left.
 
     Entering writes the first one and raises StateError when that fails.
+
+    :param orphaned: whether the engine's process that started this one has died. The result will reach
+        nobody, so the heal has ended, however long it waits for the BMC: it falls silent
     """
 
     def __init__(
-        self, store: Store, ref: HealRef, owner: str, clock: Callable[[], float], interval: float
+        self,
+        store: Store,
+        ref: HealRef,
+        owner: str,
+        clock: Callable[[], float],
+        interval: float,
+        orphaned: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._ref = ref
         self._owner = owner
         self._clock = clock
         self._interval = interval
+        self._orphaned = orphaned
         self._left = threading.Event()
         self._renewed_at = 0.0
         self._thread = threading.Thread(target=self._run, name=f"heartbeat {ref.mark}", daemon=True)
@@ -74,6 +84,8 @@ class Pulse:
 
     def _run(self) -> None:
         while not self._left.wait(self._interval):
+            if self._orphaned():
+                return
             try:
                 self._renew()
             except StateError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bmc_healer.errors import HealerError
 from bmc_healer.state.store import Datastore
+from bmc_healer.verbs.lifetime import limited
 from bmc_healer.verbs.runtime import Runtime
 
 Verb = Callable[[Runtime, Mapping[str, Any]], dict[str, Any]]
@@ -34,6 +35,26 @@ MODULES = {
     "sweep": "people",
     "pause": "people",
     "resume": "people",
+}
+
+# Seconds: the same as `timeout` in the action's metadata, which its process is not told.
+LIMITS = {
+    "begin_heal": 300,
+    "diagnose": 600,
+    "reap_ipmitool": 180,
+    "reset_bmc_inband": 1200,
+    "unload_ipmi": 2400,
+    "throttle_kipmid": 180,
+    "load_ipmi": 2700,
+    "reset_bmc_oob": 1200,
+    "verify": 3600,
+    "end_heal": 300,
+    "tidy": 300,
+    "notify": 120,
+    "status": 60,
+    "sweep": 300,
+    "pause": 60,
+    "resume": 60,
 }
 
 
@@ -66,7 +87,8 @@ def perform(
     """
     try:
         verb: Verb = getattr(import_module(f"bmc_healer.verbs.{MODULES[name]}"), name)
-        return True, plain(verb(Runtime(config, datastore, logger=logger), parameters))
+        with limited(LIMITS[name]):
+            return True, plain(verb(Runtime(config, datastore, logger=logger), parameters))
     except HealerError as error:
         said = error.sentence if error.where else error.sentence[:1].upper() + error.sentence[1:]
         return False, plain({"sentence": said, "error": type(error).__name__})

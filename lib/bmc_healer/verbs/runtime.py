@@ -61,7 +61,14 @@ class Runtime:
         self.clock = clock
         self.sleep = sleep
         self.executions = self._executions()
-        self.state = HealState(datastore, clock=clock, sleep=sleep, executions=self.executions)
+        parent = os.getppid()  # of an action: the engine's process that waits for its result
+        self.state = HealState(
+            datastore,
+            clock=clock,
+            sleep=sleep,
+            executions=self.executions,
+            orphaned=lambda: os.getppid() != parent,
+        )
         self._store = Store(datastore, clock)
 
     def _executions(self) -> Executions | None:

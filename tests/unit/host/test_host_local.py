@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -43,12 +45,41 @@ def ordinary(tmp_path, monkeypatch):
     return with_sudo
 
 
+WAITING = """
+import sys
+from bmc_healer.config.settings import HostSettings
+from bmc_healer.host import open_access
+with open_access(HostSettings("db01", "db01", "local")) as access:
+    access.run(["sh", "-c", 'echo $$ > "$1"; exec sleep 300', "x", sys.argv[1]], limit=2, root=False)
+"""
+
+
 def test_run_and_observe():
     with open_access(LOCAL) as access:
         ran = access.run(["sh", "-c", "cat; exit 3"], limit=9, stdin="hi\n", root=False)
         assert (ran.status, ran.out, ran.err) == (3, "hi\n", "")
         found = observe(access, windows=0)
     assert found.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def test_a_command_keeps_its_limit_when_who_started_it_is_killed(tmp_path):
+    told = tmp_path / "pid"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(told)], env={**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    )
+    _until(lambda: told.exists() and told.read_text().strip())
+    command = Path("/proc") / told.read_text().strip()
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    assert command.joinpath("stat").read_text().split()[2] != "Z"
+    _until(lambda: not command.joinpath("cmdline").exists() or not command.joinpath("cmdline").read_text())
+
+
+def _until(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_no_way_in():

@@ -236,7 +236,37 @@ def test_the_heartbeat_goes_on_while_inside_and_ends_after(datastore, clock, eng
     with state.alive(ref):
         assert awaited(lambda: len(beats) > 3)
         assert state.host("db01").heartbeats[0].incident == ref.incident
-    assert not any(t.name.startswith("heartbeat") for t in threading.enumerate())
+    assert not beating()
+
+
+def test_a_process_whose_engine_died_gives_no_sign_of_life(datastore, clock, engine, ref):
+    """Its deed goes on, but not for long: as when renewals fail, nothing more is sent."""
+    asked = []
+
+    def orphaned():
+        asked.append(clock())
+        return len(asked) > 2
+
+    state = HealState(
+        datastore,
+        clock=clock,
+        sleep=clock.sleep,
+        executions=engine,
+        heartbeat_seconds=0.01,
+        orphaned=orphaned,
+    )
+    with state.deed(ref, "oob", clock() + 60) as deed:
+        assert awaited(lambda: len(asked) > 2 and not beating())
+        last = state.host("db01").heartbeats[0].at
+        deed.may_send()
+        clock.sleep(0.031)
+        assert "heartbeat could not be renewed" in refused(deed)
+        assert state.host("db01").heartbeats[0].at == last
+    assert len(asked) == 3
+
+
+def beating():
+    return any(thread.name.startswith("heartbeat") for thread in threading.enumerate())
 
 
 def test_three_missed_renewals_and_nothing_is_sent_any_more(datastore, clock, engine, ref):

@@ -1,10 +1,19 @@
+from pathlib import Path
+
+import yaml
+
+from bmc_healer.config.settings import WatchSettings
 from bmc_healer.executions import ExecutionInfo
 from bmc_healer.state.documents import Heartbeat, Lock
 from bmc_healer.state.lost import LostHeal
 from bmc_healer.state.outbox import Message
+from bmc_healer.watch.bridge import CHECK_SECONDS
 from bmc_healer.watch.overdue import Overdue, Telling, overdue, without_lock
 from bmc_healer.watch.untold import Untold, untold
 
+SENSOR = Path(__file__).parents[3] / "sensors" / "bmc_sensor.yaml"
+STARTS_SECONDS = 11.0  # StackStorm's for a sensor that was killed as well
+NOTICED_SECONDS = 300.0
 LOCK = Lock("id", "db01", "db01-1", "exec1", "10.1.0.5:623", (), "st2a:7", 1000.0)
 
 
@@ -15,6 +24,12 @@ def beat(at, incident="db01-1"):
 def test_a_heal_with_a_heartbeat_is_not_overdue():
     assert overdue([LOCK], {"db01": [beat(5000.0)]}, 120.0, 5119.0) == []
     assert overdue([LOCK], {}, 120.0, 1119.0) == []
+
+
+def test_by_default_a_dead_heal_is_noticed_within_five_minutes():
+    poll = yaml.safe_load(SENSOR.read_text())["poll_interval"]
+    longest = WatchSettings().overdue_seconds + CHECK_SECONDS + poll + STARTS_SECONDS
+    assert longest < NOTICED_SECONDS / 1.5, "a busy machine takes longer"
 
 
 def test_a_silent_heal_is_overdue_even_if_another_lives():
