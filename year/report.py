@@ -20,6 +20,7 @@ def wrongs(run: Simulation) -> list[str]:
     found = [f"wrong reset of {r.bmc} at {r.at:.0f} ({r.by}, {r.execution}): {r.wrong}" for r in book.wrong]
     found += [f"second reset of {r.bmc} at {r.at:.0f} ({r.by}, {r.execution})" for r in book.duplicates]
     found += [f"missed: {f.host}, {f.kind} since {f.began:.0f}" for f in book.missed(now)]
+    found += [f"{lock.host} is still held by {lock.incident}" for lock in run.forgotten()]
     return found + [f"called healed and was ill: {host}" for host in book.false_heals]
 
 
@@ -47,7 +48,8 @@ def markdown(run: Simulation, days: float, seed: int) -> str:
         f"| **missed faults** (nobody heard of it within 2 h) | {len(book.missed(now))} |",
         f"| **called healed and was ill** | {len(book.false_heals)} |",
         f"| longest silence, until anybody heard of a fault | {book.longest_silence(now) / 60:.0f} min |",
-        f"| heals killed half-way, all found and ended | {run.engine.kills} |",
+        f"| heals whose process was killed half-way | {run.engine.kills} |",
+        f"| **of these never tidied up** (a lock older than an hour) | {len(run.forgotten())} |",
         "",
         "## Faults",
         "",

@@ -14,8 +14,9 @@ from bmc_healer.config.load import from_dict
 from bmc_healer.errors import HealerError
 from bmc_healer.plan import BRING_BACK
 from bmc_healer.state import keys
+from bmc_healer.state.documents import Lock
 from bmc_healer.verbs import people
-from year.book import Book, Reset
+from year.book import HOUR, Book, Reset
 from year.engine import Engine
 from year.fate import DAY, Fate, Rates
 from year.loop import Loop
@@ -27,7 +28,7 @@ from year.world import NEW, OLD, QUEUES, Bmc, Host, Switch, World
 LOCKS = keys.key(keys.FLEET, "lock")
 START = 1_790_000_000.0
 RACK = 40  # hosts
-KILLED = 0.04  # share of heals whose process is killed half-way
+KILLED = 0.04
 UNASKED = 0.15  # hosts whose monitoring never uses IPMI: only the rare probe finds the hang
 CROSSED = 3  # pairs of hosts whose BMC addresses were mixed up in the inventory
 OVERDUE_SECONDS = 60.0  # how often the sensor looks for heals without a sign of life
@@ -35,9 +36,18 @@ WORKING = 3 * 3600.0  # mean time until a person has seen to an escalated host
 
 
 class Simulation:
-    """:param place: a directory for the inventory file."""
+    """:param place: a directory for the inventory file
+    :param killed: share of the heals whose process is killed half-way
+    """
 
-    def __init__(self, hosts: int, seed: int, place: Path, rates: Rates = Rates()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        hosts: int,
+        seed: int,
+        place: Path,
+        rates: Rates = Rates(),  # noqa: B008 - frozen
+        killed: float = KILLED,
+    ) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - a seed must give the same year again
         self.loop = Loop(START)
         self.book = Book()
@@ -59,7 +69,7 @@ class Simulation:
         )
         self._hosts = Inventory(self.config)
         settings = {host.name: host for host in self._hosts.hosts()}
-        self.engine = Engine(self.loop, self.rng, self._runtime, self._heard, KILLED)
+        self.engine = Engine(self.loop, self.rng, self._runtime, self._heard, killed)
         self.sensors = Sensors(self.world, self.config, settings, self.memory, self._trigger, self.rng)
         self.world.on_change = self.sensors.notice
         self.world.on_reset = self._reset
@@ -81,6 +91,11 @@ class Simulation:
         with replaced(self.world):
             self.loop.run(START + days * DAY)
         return self.book
+
+    def forgotten(self) -> list[Lock]:
+        """Locks of heals that died and that nobody has tidied up; no heal lasts an hour."""
+        locks = self._runtime().state.fleet().locks
+        return [lock for lock in locks if self.loop.now - lock.taken_at > HOUR]
 
     def _build(self, count: int) -> None:
         for number in range(count):

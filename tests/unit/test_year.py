@@ -29,7 +29,7 @@ HOSTS, DAYS = 120, 4
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    simulation = Simulation(HOSTS, 5, tmp_path_factory.mktemp("year"), EVENTFUL)
+    simulation = Simulation(HOSTS, 5, tmp_path_factory.mktemp("year"), EVENTFUL, killed=0.2)
     simulation.run(DAYS)
     return simulation
 
@@ -47,8 +47,14 @@ def test_much_has_happened(run):
 
 
 def test_what_was_left_half_done_is_over(run):
-    """Killed heals were found and ended; no lock is older than a heal can be."""
-    assert all(run.loop.now - lock.taken_at < 3600 for lock in run._runtime().state.fleet().locks)
+    assert run.engine.kills and run.forgotten() == []
+
+
+def test_a_sensor_that_looks_for_no_dead_heal_is_found_out(tmp_path):
+    simulation = Simulation(HOSTS, 5, tmp_path, EVENTFUL, killed=1.0)
+    with patch.object(simulation.sensors, "overdue", lambda _: []):
+        simulation.run(0.5)
+    assert any("is still held by" in line for line in wrongs(simulation))
 
 
 def test_the_report_holds_what_counts(run):

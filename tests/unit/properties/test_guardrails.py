@@ -174,3 +174,14 @@ def test_a_refusal_uses_no_incident_up_and_leaves_no_lock(forbids, force, source
     assert rt.state.acknowledged("db01") == frozenset(), "the sensor tells it again"
     assert locks(rt) == () and rt.state.host("db01").heals == () and rt.state.fleet().heals == ()
     assert rt.state.incidents(10) == []
+
+
+others = st.lists(lock.filter(lambda one: one.host != "db01"), max_size=5, unique_by=lambda one: one.incident)
+
+
+@whatever(others, limits)
+def test_no_more_at_once_and_no_more_an_hour_than_allowed(held, settings):
+    plain = Request("db01", (), None, "sensor", ("oob",), 0.0)
+    refusal = judge(plain, FleetState(locks=tuple(held)), HostState("db01"), settings, Mode.AUTO, NOW)
+    full = len(held) >= min(settings.concurrent_fleet, settings.heals_per_hour_fleet)
+    assert (refusal is not None) == full
