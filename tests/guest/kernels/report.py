@@ -10,11 +10,12 @@ HEAD = """\
 # What each kernel does when the BMC hangs in-band
 
 Written by `make kernels`, on a machine with {cpus} CPUs: QEMU without KVM, KCS polled. Percentages of a core
-are those of that run; on a machine that was busy with other things they may be off. Kernels: {kernels};
-`legacy` is 6.1 with the older kipmid and the older unload, `builtin` 6.1 with a small configuration that has
-ipmi_si built in. In the other columns "driver built in" and "hotmod" are a module whose entry in
-/proc/modules is hidden by a bind mount in the guest; the writes to `hotmod` and what the driver does with
-them are real.
+are those of that run; on a machine that was busy with other things they may be off.
+
+Kernels: {kernels}; `legacy` is 6.1 with the
+older kipmid and the older unload, `builtin` 6.1 with a small configuration that has ipmi_si built in. In the
+other columns "driver built in" and "hotmod" are a module whose entry in /proc/modules is hidden by a bind
+mount in the guest; the writes to `hotmod` and what the driver does with them are real. A dash was not played.
 """
 
 
