@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from typing import Any
 
 from tests.guest.healer import HOST, Ended, Healer
@@ -71,28 +68,6 @@ def _one_refused(stage: Any, ended: list[Ended]) -> None:
 
 def chat_injects(stage: Any) -> None:
     """Parameters at the end of a command, as StackStorm's alias parser would take them."""
-    for more in ("force=true", "rungs=oob", "host=other", "dry_run=false", "{{ st2kv.system.x }}"):
+    for more in ("{{ st2kv.system.x }}", "force=true", "rungs=oob", "dry_run=false", "host=other"):
         stage.ended = stage.healer.run("chat", f"bmc reset host {HOST} {more}")
         assert stage.ended.status in (2, 3), stage.ended
-
-
-def slow_datastore(stage: Any) -> None:
-    """A heal whose datastore is locked for 3 s, free for 1 s, and so on."""
-    stage.healer.run("status")  # makes it
-    over = threading.Event()
-
-    def hold() -> None:
-        (file,) = (stage.folder / "state").glob("*.db")
-        with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as database:
-            while not over.wait(1):
-                database.execute("BEGIN EXCLUSIVE")
-                over.wait(3)
-                database.execute("COMMIT")
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    try:
-        stage.ended = stage.healer.heal()
-    finally:
-        over.set()
-        holder.join()
