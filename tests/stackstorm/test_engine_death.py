@@ -21,6 +21,7 @@ from tests.stackstorm.dying import (
 )
 from tests.stackstorm.product import PACK
 
+WAITED_SECONDS = 60.0
 SLOW_SECONDS = 0.3  # of every datagram: there is time to interrupt the sending of a reset
 
 
@@ -108,6 +109,7 @@ def test_the_action_runner_dies_and_its_deed_lives_long(product, running, chat, 
     assert actions_alive(running), "it still waits"
     escalated(dark, chat)
     dark.back()
+    until(lambda: not actions_alive(running), WAITED_SECONDS, "the end of who waited for the BMC")
     after.tidied(dark)
     assert dark.resets == 1
     escalated(dark, chat)
