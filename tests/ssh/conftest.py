@@ -18,6 +18,7 @@ import pytest
 
 from bmc_healer.config.settings import HostSettings, SshSettings
 
+# HOME: no login shell reads the start-up files of whoever runs the tests; they may wait for a lock.
 CONFIG = """
 ListenAddress 127.0.0.1
 Port {port}
@@ -28,7 +29,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-SetEnv PATH={path}
+SetEnv PATH={path} HOME={folder}
 {more}
 """
 
