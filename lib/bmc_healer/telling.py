@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bmc_healer import messages, notify
@@ -42,13 +42,26 @@ def tell_end(rt: Runtime, incident: dict[str, Any]) -> dict[str, Any]:
     """Tell how a heal ended, once: the incident notes it, so that tidy knows what chat has not heard."""
     if incident.get("told"):
         return {"delivered": 0, "waiting": 0, "sentence": "Chat was told before."}
-    told = tell(rt, *messages.ended(incident))
+    if _heard_lately(rt, incident):
+        told = {"delivered": 0, "waiting": 0, "sentence": "Chat has heard of such a refusal within the hour."}
+    else:
+        told = tell(rt, *messages.ended(incident))
     incident["told"] = True
     try:
         rt.state.save_incident(incident)
     except StateError as error:
         rt.logger.warning("%s", error.sentence)
     return told
+
+
+def _heard_lately(rt: Runtime, incident: Mapping[str, Any]) -> bool:
+    """A refusal does not use a sensor's trigger up, and it comes again every ten minutes."""
+    if (incident["outcome"], incident.get("source")) != ("refused", "sensor"):
+        return False
+    try:
+        return not rt.first_telling(incident["host"], f"found {incident.get('diagnosis')}")
+    except StateError:
+        return False
 
 
 def flush(rt: Runtime) -> dict[str, Any]:

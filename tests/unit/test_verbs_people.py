@@ -159,6 +159,28 @@ def test_the_latest_heals_are_told_with_their_outcome():
     assert said == "db01: mode auto. Latest: db01 not needed at 2026-11-18 11:06:40 UTC: It was so."
 
 
+@pytest.mark.parametrize(
+    ("source", "outcome", "told"),
+    [
+        ("sensor", "refused", [True, False, True]),
+        ("person", "refused", [True, True, True]),
+        ("sensor", "escalated", [True, True, True]),
+    ],
+)
+def test_a_refusal_that_a_sensor_meets_every_ten_minutes_is_told_once_an_hour(source, outcome, told):
+    rt = runtime()
+    heard = []
+    for after in (0, 600, 3000):
+        rt.clock.sleep(after)
+        found = {"id": rt.state.new_incident_id("db01", rt.clock()), "diagnosis": "booting"}
+        one = {**incident("db01", outcome, after), "source": source, **found}
+        rt.state.save_incident(one)
+        said = notify(rt, {"occasion": "end", "incident": one["id"]})["sentence"]
+        assert rt.state.incident(one["id"])["told"] is True
+        heard.append("within the hour" not in said)
+    assert heard == told
+
+
 def test_a_host_that_is_held_says_how_it_is_freed():
     rt = runtime()
     rt.state.latch("db01", "db01-1", "It hangs.")
