@@ -124,7 +124,11 @@ DANGERS = {
     "watchdog runs": in_bmc(watchdog_running=True),
     "watchdog unknown": in_bmc(watchdog_running=None),
     "device not available": in_bmc(device_available=False),
-    "update unknown": in_bmc(device_available=None),
+    "update unknown": lambda found: (
+        found.bmc
+        and found.bmc.device_available  # an update that is known is the greater danger
+        and replace(found, bmc=replace(found.bmc, device_available=None))
+    ),
     "login refused": in_bmc(login=Login.REFUSED),
     "privilege": in_bmc(login=Login.PRIVILEGE),
     "no session": in_bmc(login=Login.FAILED),
