@@ -84,3 +84,21 @@ def test_a_bmc_whose_lan_a_watch_saw_silent_minutes_ago_is_booting(watch):
     found, diagnosis = look.gather(rt, rt.host("db01"), None, "127.0.23.1")
     assert found.memory.lan_dark_since == rt.clock() - 120
     assert diagnosis.verdict is Verdict.BOOTING
+
+
+def test_a_bmc_that_was_dark_for_hours_and_answers_now_is_booting():
+    """The watches keep when its silence began, not that it lasted until a second ago."""
+    rt = runtime()
+    rt.look_at_bmc = lambda host, pinned: made.bmc()
+    key = keys.key(keys.LAN, keys.fleet_part("db01"), "bmc")
+    seen = {"db01": [rt.clock() - 20_000, rt.clock() - 18_000, rt.clock() - 18_000]}
+    rt.datastore.rows[key] = json.dumps({"name": "lan", "document": seen})
+
+    def booting():
+        return look.gather(rt, rt.host("db01"), None, "127.0.23.1")[1].verdict is Verdict.BOOTING
+
+    assert booting()
+    rt.clock.sleep(590)
+    assert booting()
+    rt.clock.sleep(20)
+    assert not booting()

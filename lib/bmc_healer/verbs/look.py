@@ -112,7 +112,12 @@ def remember(rt: Runtime, host: HostSettings, found: Findings, diagnosis: Diagno
 
 
 def lan_changes(memory: HostMemory, alive: bool, now: float) -> dict[str, Any]:
-    """What one ping teaches: `lan_dark_since` is the start of the silence, kept while it lasts."""
+    """What one ping teaches: `lan_dark_since` is the start of the silence, kept while it lasts.
+
+    An answer after a silence ends it now: what is kept is when it began, it may have lasted until just now.
+    """
+    if alive and (memory.lan_dark_at or 0.0) > (memory.lan_alive_at or 0.0):
+        return {"lan_alive_at": now, "lan_dark_at": now}
     if alive:
         return {"lan_alive_at": now}
     went_dark = memory.lan_dark_since is None or (memory.lan_alive_at or 0.0) > (memory.lan_dark_at or 0.0)

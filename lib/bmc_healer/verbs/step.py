@@ -186,7 +186,10 @@ class Step:
         back = lan.wait_back(ladder.back_wait)
         if dark := lan.dark_periods:  # a BMC that was dark is booting: nobody resets it again for a while
             ended = dark[-1].end or self.rt.clock()
-            self.rt.state.remember(self.ref.host, lan_dark_since=dark[-1].start, lan_dark_at=ended)
+            seen = {"lan_dark_since": dark[-1].start, "lan_dark_at": ended}
+            self.rt.state.remember(
+                self.ref.host, **seen, **({"lan_alive_at": self.rt.clock()} if back else {})
+            )
         return back
 
     def _still_mine(self) -> None:

@@ -31,9 +31,9 @@ class LanSeen:
 
 
 def seen(before: LanSeen, alive: bool, now: float) -> LanSeen:
-    """`before` and one more ping."""
+    """`before` and one more ping. What is kept over a restart is a silence's start: an answer ends it now."""
     if alive:
-        return LanSeen(now, before.dark_at, before.dark_since)
+        return LanSeen(now, now if before.dark_now else before.dark_at, before.dark_since)
     return LanSeen(before.alive_at, now, before.dark_since if before.dark_now else now)
 
 

@@ -23,7 +23,7 @@ def pings(*answers, step=10.0):
         ((True, False), 609.0, "booting"),
         ((True, False), 610.0, "dark"),
         ((True, False, True), 25.0, "booting"),  # LAN is back, KCS may need minutes
-        ((True, False, *[True] * 60), 610.0, "alive"),
+        ((True, False, *[True] * 61), 620.0, "alive"),
     ],
 )
 def test_verdict(answers, now, says):
@@ -34,6 +34,15 @@ def test_the_silence_keeps_its_start():
     lan = pings(True, False, False, False)
     assert (lan.dark_since, lan.dark_at, lan.dark_now) == (10.0, 30.0, True)
     assert pings(True, False, True, False).dark_since == 30.0
+
+
+def test_a_silence_that_began_before_a_restart_ends_with_the_first_answer():
+    """What is kept of it is five hours old, and the BMC may have come up a second ago."""
+    before = LanSeen(alive_at=0.0, dark_at=60.0, dark_since=60.0)
+    back = seen(before, True, 18_000.0)
+    assert (back.dark_since, back.dark_at, back.dark_now) == (60.0, 18_000.0, False)
+    assert verdict(back, 600.0, 30.0, 18_000.0) == "booting"
+    assert seen(back, True, 18_010.0).dark_at == 18_000.0
 
 
 def test_only_changes_are_worth_remembering():
