@@ -219,3 +219,18 @@ def test_sensors_outlive_their_tokens(product, silent, container, token_seconds)
     product.free()
     trouble = [line for line in log.lines() if any(word in line for word in TROUBLE)]
     assert not trouble, trouble
+
+
+def test_what_chat_could_not_be_told_is_told_when_it_is_back(product, sim, chat, container):
+    """No heal follows that would try again; only the sensor sees that something waits."""
+    product.bmc_alone(sim, chat)
+    product.sensors(on=True)
+    chat.down = True
+    output = product.api.output(product.api.run(f"{PACK}.notify", text="The rack is repaired."))
+    assert (output["delivered"], output["waiting"]) == (0, 1), output
+    chat.down = False
+    until(lambda: chat.heard, 180, "the message that waited")
+    assert chat.heard == [("bmc_healer", "The rack is repaired.")]
+    until(
+        lambda: "rack" not in "".join(product.api.keys(f"{PACK}:o:").values()), 30, "the end of the message"
+    )
