@@ -37,6 +37,7 @@ TASKS: dict[str, Verb] = {
     "reset_out_of_band": reset_bmc_oob,
     "load_driver": load_ipmi,
 }
+RECENT = 5  # incidents of a host among which those are that a tidy ends
 START_SECONDS = 1.0  # an action's process
 
 
@@ -119,10 +120,16 @@ class Engine:
 
     def _tidy(self, host: str) -> None:
         self._loop.sleep(START_SECONDS)
+        rt = self._runtime()
         try:
-            tidy(self._runtime(), {"host": host})
+            died = [one["id"] for one in rt.state.incidents(RECENT, host) if not one["outcome"]]
+            tidy(rt, {"host": host})
+            ended = [rt.state.incident(one) for one in died]
         except HealerError:
             return
+        for incident in ended:
+            if incident is not None and incident["outcome"]:
+                self._ended(host, "ended", incident)
 
     def _heal(self, name: str, parameters: dict[str, Any]) -> None:
         self._loop.sleep(START_SECONDS)
