@@ -30,6 +30,7 @@ DIFFERS = (
     (re.compile(r"\b\d+(\.\d+)?(?= (s|%)(\W|$))"), "<n>"),
     (re.compile(r"\(pid \d+"), "(pid <n>"),
     (re.compile(r" \([\w.-]+:\d+\)"), " (<owner>)"),
+    (re.compile(r"(?<= by )[\w.-]+:\d+(?= \(lock: )"), "<owner>"),
     # What was measured on a host at that moment
     (re.compile(r"(?<=In-band IPMI hangs) \([^)]*\)"), ""),
     (re.compile(r"\nSymptoms: [^\n]*"), ""),
