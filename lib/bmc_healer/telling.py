@@ -64,8 +64,24 @@ def _heard_lately(rt: Runtime, incident: Mapping[str, Any]) -> bool:
         return False
 
 
-def flush(rt: Runtime) -> dict[str, Any]:
+def flush(rt: Runtime) -> tuple[str, ...]:
     """Try again what waits in the outbox; never raises.
+
+    :returns: a sentence for each problem
+    """
+    if not rt.config.notify:
+        return ()
+    try:
+        read = read_notify_urls(rt.config, rt.datastore)
+        notify.flush(rt.state, read.urls, clock=rt.clock)
+    except HealerError as error:
+        rt.logger.warning("the outbox was not tried: %s", error.sentence)
+        return (f"The outbox was not tried: {error.sentence}",)
+    return read.problems
+
+
+def tell_waiting(rt: Runtime) -> dict[str, Any]:
+    """As `flush`, and count what came of it; never raises.
 
     :returns: as `tell`; "delivered" counts messages here, not targets
     """
@@ -73,15 +89,13 @@ def flush(rt: Runtime) -> dict[str, Any]:
         return {"delivered": 0, "waiting": 0, "sentence": NO_CHAT}
     try:
         before = len(rt.state.outbox.pending())
-        read = read_notify_urls(rt.config, rt.datastore)
-        notify.flush(rt.state, read.urls, clock=rt.clock)
+        problems = flush(rt)
         left = len(rt.state.outbox.pending())
-    except HealerError as error:
-        rt.logger.warning("the outbox was not tried: %s", error.sentence)
+    except StateError as error:
         return {"delivered": 0, "waiting": 0, "sentence": f"The outbox was not tried: {error.sentence}"}
     told = max(0, before - left)
     sentence = f"Messages that had waited: {told} told, {left} still waiting."
-    return {"delivered": told, "waiting": left, "sentence": sentence, **_problems(read.problems)}
+    return {"delivered": told, "waiting": left, "sentence": sentence, **_problems(problems)}
 
 
 def _problems(problems: Sequence[str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def notify(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     `waiting` tells nothing new, only what chat could not be told before.
     """
     if parameters.get("occasion") == "waiting":
-        return telling.flush(rt)
+        return telling.tell_waiting(rt)
     incident = rt.state.incident(str(parameters["incident"])) if parameters.get("incident") else None
     title, body = _message(rt, parameters, incident)
     with _alive(rt, parameters):
