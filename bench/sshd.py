@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.measure import BenchError
 
+# HOME: no login shell reads the start-up files of whoever runs this; they may wait for a lock.
 CONFIG = """
 ListenAddress 127.0.0.1
 Port {port}
@@ -25,6 +26,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+SetEnv HOME={folder}
 MaxStartups 1000
 MaxSessions 1000
 """
