@@ -42,6 +42,21 @@ LADDER = {
 }
 
 
+def guest_host(lab: Any) -> dict[str, Any]:
+    """The lab's guest over SSH, with its BMC, as it stands under `hosts`."""
+    return {
+        "address": "127.0.0.1",
+        "ssh": {
+            "port": lab.ssh_port,
+            "user": "root",
+            "key_file": str(lab.key_file),
+            "known_hosts": str(lab.known_hosts),
+            "connect_timeout": 20,  # the machine that runs the tests may be busy
+        },
+        "bmc": {"address": "127.0.0.1", "port": lab.lan_port, "credential": "lab"},
+    }
+
+
 class Ended(NamedTuple):
     """A finished command: its exit status, its JSON document (empty when it printed none), its stderr."""
 
@@ -159,19 +174,7 @@ class Healer:
         self._children: list[Child] = []
         self.config: dict[str, Any] = {
             "mode": "auto",
-            "hosts": {
-                HOST: {
-                    "address": "127.0.0.1",
-                    "ssh": {
-                        "port": lab.ssh_port,
-                        "user": "root",
-                        "key_file": str(lab.key_file),
-                        "known_hosts": str(lab.known_hosts),
-                        "connect_timeout": 20,  # the machine that runs the tests may be busy
-                    },
-                    "bmc": {"address": "127.0.0.1", "port": lab.lan_port, "credential": "lab"},
-                }
-            },
+            "hosts": {HOST: guest_host(lab)},
             "credentials": {"lab": {"username": lab.user, "password": lab.password}},
             "watch": dict(WATCH),
             "guardrails": dict(GUARDRAILS),

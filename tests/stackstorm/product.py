@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from tests.guest.healer import guest_host
 from tests.stackstorm.api import Api, until
 
 PACK = "bmc_healer"
@@ -75,18 +76,7 @@ class Product:
     def guest(self, lab: Any, chat: Any = None) -> None:
         """The lab's guest over SSH, with its BMC."""
         self.api.key(PASSWORD_KEY, lab.password, secret=True)
-        host = {
-            "address": "127.0.0.1",
-            "ssh": {
-                "port": lab.ssh_port,
-                "user": "root",
-                "key_file": str(lab.key_file),
-                "known_hosts": str(lab.known_hosts),
-                "connect_timeout": 20,  # the machine that runs the tests may be busy
-            },
-            "bmc": {"address": "127.0.0.1", "port": lab.lan_port, "credential": "lab"},
-        }
-        self._with_chat(chat, hosts={HOST: host}, credentials=self._credentials(lab))
+        self._with_chat(chat, hosts={HOST: guest_host(lab)}, credentials=self._credentials(lab))
 
     def _with_chat(self, chat: Any, **sections: Any) -> None:
         if chat is not None:

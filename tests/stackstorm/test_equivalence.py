@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.guest.chat import Chat
+from tests.guest.healer import guest_host
 from tests.stackstorm.equivalence.engine import Engine
 from tests.stackstorm.equivalence.packrunner_engine import Packrunner
 from tests.stackstorm.equivalence.play import Play
@@ -49,18 +50,7 @@ def test_both_come_to_the_same(scenario, engines, sim, chat, closed_port):
 
 @pytest.mark.parametrize("scenario", scenarios("guest"), ids=lambda row: row.id)
 def test_both_come_to_the_same_on_a_guest(scenario, engines, lab, chat):
-    host = {
-        "address": "127.0.0.1",
-        "ssh": {
-            "port": lab.ssh_port,
-            "user": "root",
-            "key_file": str(lab.key_file),
-            "known_hosts": str(lab.known_hosts),
-            "connect_timeout": 20,
-        },
-        "bmc": {"address": "127.0.0.1", "port": lab.lan_port, "credential": "lab"},
-    }
-    compare(scenario, [played(scenario, engine, lab, chat, host) for engine in engines])
+    compare(scenario, [played(scenario, engine, lab, chat, guest_host(lab)) for engine in engines])
 
 
 def played(scenario: Scenario, engine: Engine, bmc: Any, chat: Chat, host: dict[str, Any]) -> dict[str, Any]:
