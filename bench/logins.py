@@ -32,7 +32,7 @@ def main(count: int) -> None:
     """Measure, and print rows and bounds."""
     loopback_up()
     hosts = {f"host{n:05}": f"127.20.{n // 250}.{n % 250 + 1}" for n in range(count)}
-    ill = list(hosts)[:: count // ILL][:ILL]
+    ill = list(hosts)[:: max(1, count // ILL)][:ILL]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         first = first_line(folder, hosts, ill)
