@@ -1,26 +1,23 @@
 """`python -m tests.guest.kernels [KERNEL ...] [CASE ...]`: play the cases, write docs/kernels.md.
 
-What is played again replaces what was seen before; the rest stays as its last run left it.
+What is played again replaces what was seen before (`kept/`); the rest stays as its last run left it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lab import Lab
 from lab.kernel import SUITES
 from tests.guest.kernels.cases import CASES, MODULE, Bench
-from tests.guest.kernels.report import COLUMNS, table
+from tests.guest.kernels.report import COLUMNS, keep, kept, table
 
 ROOT = Path(__file__).resolve().parents[3]
-KEPT = ROOT / "build" / "kernels"
 DOCUMENT = ROOT / "docs" / "kernels.md"
 OWN_KERNEL = {"legacy": ("legacy", "6.1"), "builtin": ("builtin", "6.1")}
 MARK = "<!-- what a run writes ends here -->"
@@ -50,17 +47,6 @@ def play(name: str, only: list[str]) -> list[str]:
     return unexpected
 
 
-def keep(name: str, release: str, case: str, seen: dict[str, object]) -> None:
-    """Into the column's file."""
-    path = KEPT / f"{name}.json"
-    column = json.loads(path.read_text()) if path.exists() else {"release": release, "cases": {}}
-    if column["release"] != release:
-        column["cases"] = {}
-    column |= {"release": release, "cases": {**column["cases"], case: seen}}
-    KEPT.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(column, indent=1))
-
-
 def main(words: list[str]) -> int:
     """The exit status: 1 when something was not as it must be on whatever kernel."""
     cases = [case.__name__ for case in CASES]
@@ -72,12 +58,9 @@ def main(words: list[str]) -> int:
     bad = [f"{name}: {what}" for name in names or COLUMNS for what in play(name, only)]
     for what in bad:
         print(f"not as expected: {what}", file=sys.stderr)
-    columns = {}
-    for name in COLUMNS:
-        with suppress(FileNotFoundError):
-            columns[name] = json.loads((KEPT / f"{name}.json").read_text())
     own = DOCUMENT.read_text().partition(MARK)[2] if DOCUMENT.exists() else "\n"
-    DOCUMENT.write_text(f"{table(columns, cases, os.cpu_count() or 0)}\n{MARK}{own}")
+    module = [case.__name__ for case in MODULE]
+    DOCUMENT.write_text(f"{table(kept(), cases, os.cpu_count() or 0, module)}\n{MARK}{own}")
     print(f"written: {DOCUMENT.relative_to(ROOT)}")
     return 1 if bad else 0
 
