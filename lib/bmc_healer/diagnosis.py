@@ -129,7 +129,8 @@ def _inband(found: Findings, watch: WatchSettings) -> Inband:
         return Inband.HUNG
     if not has_device(facts):
         return Inband.NO_DEVICE
-    windows = [window for interface in facts.interfaces for window in interface.windows]
+    # ipmitool asks the first interface: what another one completes says nothing of it
+    windows = facts.interfaces[0].windows if facts.interfaces else ()
     completing = any(window.completed for window in windows)
     if found.answer is not None:
         return _by_probe(found.answer, completing)

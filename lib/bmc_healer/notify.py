@@ -21,7 +21,9 @@ from bmc_healer.errors import StateError
 from bmc_healer.state.heal_state import HealState
 from bmc_healer.state.outbox import Message, failed, wait_after
 
-LIMIT_SECONDS = 15.0  # for one message to all targets; Apprise gives each connect and each read 4 s
+LIMIT_SECONDS = 15.0  # for one message to all targets; Apprise gives each connect 4 s
+# Apprise gives each read 4 s. A chat that took the message and answers later would hear it again and again.
+READ_SECONDS = 10.0
 FLUSH_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
@@ -29,11 +31,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of one message at one target. `target` names it without its token: `dingtalk#3fa2c1b7`."""
+    """What became of one message at one target. `target` names it without its token: `dingtalk#3fa2c1b7`.
+
+    `unanswered`: it was sent and no answer came in time, so it may have been heard
+    """
 
     target: str
     ok: bool
     error: str = ""
+    unanswered: bool = False
 
 
 def deliver(urls: Sequence[str], title: str, body: str, *, limit: float = LIMIT_SECONDS) -> list[Delivery]:
@@ -126,11 +132,14 @@ def _attempt(
     lease = replace(message, next_try=clock() + limit + wait_after(message.attempts + 1))
     stored = _quietly(lambda: state.outbox.put(lease))
     deliveries = deliver(due, message.title, message.body, limit=limit)
-    untold = tuple(delivery.target for delivery in deliveries if not delivery.ok)
+    untold = [delivery for delivery in deliveries if not delivery.ok]
     if untold:
-        reasons = "; ".join(f"{d.target}: {d.error}" for d in deliveries if not d.ok)
+        reasons = "; ".join(f"{d.target}: {d.error}" for d in untold)
         log.warning("chat was not told %r, it waits in the outbox: %s", message.title, reasons)
-        _quietly(lambda: state.outbox.put(failed(message, clock(), untold, reasons)))
+        targets = tuple(delivery.target for delivery in untold)
+        unanswered = all(delivery.unanswered for delivery in untold)
+        waiting = failed(message, clock(), targets, reasons, unanswered=unanswered)
+        _quietly(lambda: state.outbox.put(waiting))
     elif stored:
         _quietly(lambda: state.outbox.delivered(message.id))
     return deliveries
@@ -155,6 +164,7 @@ class _Attempt(threading.Thread):
         self._title = title
         self._body = body
         self._told = False
+        self._late = False
         self._error = "Apprise gave no reason"
 
     def run(self) -> None:
@@ -171,7 +181,11 @@ class _Attempt(threading.Thread):
             if target is None:
                 self._error = "Apprise does not know this kind of URL, or a part of it is missing"
                 return
+            if target.socket_read_timeout == type(target).socket_read_timeout:  # else its URL says another
+                target.socket_read_timeout = READ_SECONDS
+            begun = time.monotonic()
             self._told = bool(target.notify(title=self._title, body=self._body))
+            self._late = time.monotonic() - begun >= target.socket_read_timeout
             self._error = "; ".join(reasons.lines) or self._error
         except Exception as error:  # noqa: BLE001 - whatever one of a hundred plug-ins raises
             self._error = f"{type(error).__name__}: {error}"
@@ -183,8 +197,9 @@ class _Attempt(threading.Thread):
         if self._told:
             return Delivery(target_of(self._url), True)
         late = f"no answer within {limit:.0f} s; the message may still arrive"
-        error = late if self.is_alive() else scrub(self._error, [self._url])
-        return Delivery(target_of(self._url), False, error)
+        alive = self.is_alive()
+        error = late if alive else scrub(self._error, [self._url])
+        return Delivery(target_of(self._url), False, error, unanswered=alive or self._late)
 
 
 class _ThreadLog(logging.Handler):

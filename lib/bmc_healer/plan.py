@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bmc_healer.bmc.facts import BmcFacts, Login
-from bmc_healer.bmc.identity import Identity
+from bmc_healer.bmc.identity import Identity, same_machine
 from bmc_healer.config.settings import GuardrailSettings, LadderSettings
-from bmc_healer.diagnosis import Diagnosis, Findings, Inband, Lan, Verdict
+from bmc_healer.diagnosis import Diagnosis, Findings, Inband, Lan, Verdict, stuck
 from bmc_healer.host.facts import HostFacts
 from bmc_healer.host.kernels import one_inband_reset_per_boot, queues_inband_reset
 
@@ -74,6 +74,8 @@ def make_plan(
         return Plan((), sentence, "proposed", approvable=True)
     if verdict is Verdict.UNREACHABLE:
         return _unreachable(diagnosis, found, identity, request, guardrails)
+    if (doubt := _which_bmc(diagnosis, found)) and not request.approved:
+        return Plan((), f"{diagnosis.sentence} {doubt}", "proposed", approvable=True)
     if not identity.proven and not _oob_blocked(diagnosis, found.bmc, request):
         return _unproven(diagnosis, identity)
     return _walk(diagnosis, found, identity, request, ladder)
@@ -82,6 +84,28 @@ def make_plan(
 def _unproven(diagnosis: Diagnosis, identity: Identity) -> Plan:
     """Everything would be ready for an out-of-band reset, but perhaps of another machine's BMC (SAFETY 1)."""
     return Plan((), f"{diagnosis.sentence} {identity.sentence} {PROVE_IT}.", "proposed")
+
+
+def _which_bmc(diagnosis: Diagnosis, found: Findings) -> str:
+    """A sentence where one interface hangs and another does not: they may be two BMCs, and one is well.
+
+    Only a hang of the first interface counts for the BMC behind `bmc.address`, and only where that interface
+    gave this very BMC's GUID while the host was healthy.
+    """
+    interfaces = found.host.interfaces if found.host else ()
+    hangs = [one.name for one in interfaces if stuck(one.windows)]
+    if not hangs and diagnosis.inband is Inband.HUNG:  # ipmitool asked the first one
+        hangs = [one.name for one in interfaces[:1]]
+    others = [one.name for one in interfaces if one.name not in hangs]
+    if not hangs or not others:
+        return ""
+    guid = found.bmc.guid if found.bmc else None
+    if interfaces[0].name in hangs and same_machine(guid, found.memory.bmc_guid):
+        return ""
+    return (
+        f"The host has several interfaces: {', '.join(hangs)} hangs, {', '.join(others)} does not. Which of "
+        "them is the BMC behind bmc.address is not known."
+    )
 
 
 def _needs_person(diagnosis: Diagnosis, request: Request, guardrails: GuardrailSettings) -> bool:
@@ -188,6 +212,9 @@ def _unload_blocked(found: Findings, identity: Identity) -> str:
         return "The BMC's watchdog is running: unloading could let it reboot the host."
     if running is None or not identity.proven:  # another machine's watchdog says nothing of this one
         return "Whether the BMC's watchdog runs cannot be known."
+    well = [one.name for one in facts.interfaces[1:] if any(window.completed for window in one.windows)]
+    if well:
+        return f"{well[0]} is another interface, and in use: unloading would take it away as well."
     if facts.holders:
         holder = facts.holders[0]
         if not any(holder.pid == client.pid and client.kind == "client" for client in facts.clients):

@@ -1,8 +1,8 @@
 """A BMC on loopback that misbehaves in ways that ipmi_sim cannot: a mock, since no such BMC can be had.
 
-It speaks the sessionless commands and RMCP+ with cipher suite 3. `script` sees every datagram that would
-leave, with the step that it answers (`caps`, `guid`, `open`, `rakp1`, `rakp3`, or "netfn/command" within the
-session), and returns those that leave instead, as (delay in seconds, datagram).
+It speaks the sessionless commands and RMCP+ with the cipher suites 3 and 17. `script` sees every datagram
+that would leave, with the step that it answers (`caps`, `guid`, `open`, `rakp1`, `rakp3`, or "netfn/command"
+within the session), and returns those that leave instead, as (delay in seconds, datagram).
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 Script = Callable[[str, bytes], Iterable[tuple[float, bytes]]]
 Answer = tuple[int, bytes]
 GUID = bytes(range(16, 32))
+# Cipher suites by their authentication algorithm: the hash, and how many bytes of it are sent
+SUITE_3, SUITE_17 = 1, 3
+HASHES = {SUITE_3: (hashlib.sha1, 12), SUITE_17: (hashlib.sha256, 16)}
 DEVICE_ID = bytes.fromhex("2001024102bfa202000100")
 
 
@@ -48,6 +51,7 @@ class MisbehavingBmc:
     :param answers: (netfn, command) -> (completion code, data) within the session, or a function from the
         request's data to that; all others get 0xC1
     :param status: step -> RMCP+ status code to answer the step with
+    :param suites: the cipher suites it offers
     :param source: address that answers come from, instead of `host`
     """
 
@@ -58,7 +62,7 @@ class MisbehavingBmc:
         answers: dict[tuple[int, int], Answer | Callable[[bytes], Answer]] | None = None,
         status: dict[str, int] | None = None,
         capabilities: bytes = bytes.fromhex("0180040300000000"),
-        suites: tuple[int, ...] = (1,),
+        suites: tuple[int, ...] = (SUITE_3,),
         host: str = "127.0.0.1",
         source: str | None = None,
     ) -> None:
@@ -153,6 +157,7 @@ class MisbehavingBmc:
         if code:
             return bytes((asked[0], code, 4, 0)) + asked[4:8]
         self._console = asked[4:8]
+        self._hash, self._sent = HASHES[asked[12]]
         return bytes((asked[0], 0, 4, 0)) + self._console + b"BMC1" + asked[8:32]
 
     def _rakp1(self, asked: bytes) -> bytes:
@@ -163,18 +168,18 @@ class MisbehavingBmc:
         proof = hmac.new(
             b"secret",
             self._console + b"BMC1" + self._theirs + self._ours + GUID + self._who,
-            hashlib.sha1,
+            self._hash,
         )
         return bytes((asked[0], 0, 0, 0)) + self._console + self._ours + GUID + proof.digest()
 
     def _rakp3(self, asked: bytes) -> bytes:
         if code := self.status.get("rakp4"):
             return bytes((asked[0], code, 0, 0)) + self._console
-        sik = hmac.new(b"secret", self._theirs + self._ours + self._who, hashlib.sha1).digest()
-        self._k1 = hmac.new(sik, b"\x01" * 20, hashlib.sha1).digest()
-        self._aes = hmac.new(sik, b"\x02" * 20, hashlib.sha1).digest()[:16]
+        sik = hmac.new(b"secret", self._theirs + self._ours + self._who, self._hash).digest()
+        self._k1 = hmac.new(sik, b"\x01" * 20, self._hash).digest()
+        self._aes = hmac.new(sik, b"\x02" * 20, self._hash).digest()[:16]
         self._sequence = 0
-        proof = hmac.new(sik, self._theirs + b"BMC1" + GUID, hashlib.sha1).digest()[:12]
+        proof = hmac.new(sik, self._theirs + b"BMC1" + GUID, self._hash).digest()[: self._sent]
         return bytes((asked[0], 0, 0, 0)) + self._console + proof
 
     def _command(self, packet: bytes) -> tuple[str, bytes | None]:
@@ -203,7 +208,9 @@ class MisbehavingBmc:
         )
         filler = -(len(packet) + 2) % 4
         packet += b"\xff" * filler + bytes((filler, 7))
-        return bytes.fromhex("0600ff07") + packet + hmac.new(self._k1, packet, hashlib.sha1).digest()[:12]
+        return (
+            bytes.fromhex("0600ff07") + packet + hmac.new(self._k1, packet, self._hash).digest()[: self._sent]
+        )
 
 
 def later(seconds: float) -> Script:

@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from misbehaving_bmc import MisbehavingBmc, silent_at
+from misbehaving_bmc import SUITE_3, SUITE_17, MisbehavingBmc, silent_at
 
 from bmc_healer.bmc.facts import Login
 from bmc_healer.bmc.session import cold_reset, fru_serial, look
@@ -108,6 +108,32 @@ def test_a_bmc_that_does_not_tell_the_privilege_is_believed(step):
 def test_neither_administrator_nor_operator():
     facts, _ = looked(answers={(6, 0x3B): (0x81, b"")})
     assert facts.login is Login.PRIVILEGE
+
+
+@pytest.mark.parametrize(("suites", "opened"), [((SUITE_3,), 2), ((SUITE_17,), 1), ((SUITE_3, SUITE_17), 1)])
+def test_either_cipher_suite_will_do(suites, opened):
+    """A stand-in for ipmi_sim, which knows no suite but 3; pyghmi checks its answers."""
+    with MisbehavingBmc(suites=suites) as bmc:
+        facts = look(HERE, bmc.port, LOGIN, limit=LIMIT)
+        assert (facts.login, facts.firmware, facts.error) == (Login.OK, "2.41", "")
+        assert (bmc.received["open"], bmc.received["rakp1"], bmc.received["rakp3"]) == (opened, 1, 1)
+        answer = cold_reset(HERE, bmc.port, LOGIN, limit=LIMIT, may_send=lambda: None)
+        assert (answer.sent, answer.completion_code) == (True, 0)
+
+
+def test_a_wrong_password_is_one_with_either_cipher_suite():
+    for suite in (SUITE_3, SUITE_17):
+        with MisbehavingBmc(suites=(suite,)) as bmc:
+            facts = look(HERE, bmc.port, BmcLogin(b"admin", b"other"), limit=LIMIT)
+            assert facts.login is Login.REFUSED
+            assert (bmc.received["rakp1"], bmc.received["rakp3"]) == (1, 0)
+
+
+def test_a_bmc_with_neither_cipher_suite_is_told_so_and_no_user_named():
+    facts, received = looked(suites=())
+    assert (facts.alive, facts.login) == (True, Login.FAILED)
+    assert "offers neither cipher suite 17 nor 3" in facts.error
+    assert (received["open"], received["rakp1"]) == (2, 0)
 
 
 def test_no_ipmi_2():

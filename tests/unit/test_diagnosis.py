@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bmc_healer.config.settings import GuardrailSettings, WatchSettings
 from bmc_healer.diagnosis import Inband, Verdict, diagnose, needs_probe, stuck
-from bmc_healer.host.facts import CounterWindow, KipmiThread
+from bmc_healer.host.facts import CounterWindow, Interface, KipmiThread
 from tests.unit.made import (
     ANSWER,
     BUSY,
@@ -43,6 +43,10 @@ ROWS = {
     "given up at once, 0xC3 for another reason": (
         found(host((BUSY,)), bmc(), replace(NO_ANSWER, seconds=0.4, given_up=True)),
         Verdict.BUSY,
+    ),
+    "hung, and another interface is in use": (
+        found(host(interfaces=(host().interfaces[0], Interface("ipmi1", None, (BUSY,)))), bmc(), NO_ANSWER),
+        Verdict.HUNG,
     ),
     "a probe got no turn, others are answered": (found(host((BUSY,)), bmc(), NO_ANSWER), Verdict.BUSY),
     "hung, kipmi at 100 %": (found(host((STUCK,) * 3, kipmi=100.0), bmc()), Verdict.HUNG),

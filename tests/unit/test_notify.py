@@ -15,9 +15,12 @@ TOKEN = "s3cr3tT0ken"  # nobody's
 
 
 class Chat:
-    """An HTTP receiver that answers with the given statuses in turn, the last one for ever."""
+    """An HTTP receiver that answers with the given statuses in turn, the last one for ever.
 
-    def __init__(self, statuses=(200,), delay=0.0):
+    `delay`: its answer takes so long; `pause`: it begins so late, though the message was taken at once
+    """
+
+    def __init__(self, statuses=(200,), delay=0.0, pause=0.0):
         self.heard = []
         self.paths = []
         self.statuses = list(statuses)
@@ -32,6 +35,7 @@ class Chat:
                 chat.paths.append(self.path)
                 if status == 200:
                     chat.heard.append((body["title"], body["message"]))
+                chat._end.wait(pause)
                 self.send_response(status)
                 self.end_headers()
                 end = time.monotonic() + chat.delay
@@ -113,6 +117,45 @@ def test_a_hanging_endpoint_costs_its_limit_and_does_not_delay_the_others(chat, 
     assert [d.ok for d in deliveries] == [False, True]
     assert "no answer within" in deliveries[0].error
     assert len(state.outbox.pending()) == 1
+
+
+def test_a_chat_that_takes_five_seconds_hears_it_once(chat, state, clock):
+    slow = chat(pause=5.0)
+    (delivery,) = notify.tell(state, [slow.url], "t", "b", clock=clock)
+    assert delivery.ok
+    assert len(slow.heard) == 1
+    assert state.outbox.pending() == ()
+
+
+@pytest.mark.parametrize("more", ["", "?rto=1"])
+def test_a_chat_that_answers_too_late_hears_it_again_and_ever_less_often(
+    chat, state, clock, monkeypatch, more
+):
+    monkeypatch.setattr(notify, "READ_SECONDS", 0.2 if not more else 60.0)
+    slow = chat(pause=20.0)
+    url = slow.url + more
+    (delivery,) = notify.tell(state, [url], "t", "b", clock=clock, limit=5.0)
+    assert (delivery.ok, delivery.unanswered) == (False, True)
+    (waiting,) = state.outbox.pending()
+    assert waiting.next_try == clock.now + 30
+    if not more:
+        for _ in range(12):
+            clock.now = waiting.next_try
+            notify.flush(state, [url], clock=clock, limit=5.0)
+            (waiting,) = state.outbox.pending()
+        assert waiting.next_try == clock.now + 86400
+
+
+def test_a_chat_that_refuses_is_tried_every_ten_minutes(chat, state, clock):
+    room = chat([503])
+    notify.tell(state, [room.url], "t", "b", clock=clock)
+    for _ in range(12):
+        (waiting,) = state.outbox.pending()
+        clock.now = waiting.next_try
+        (delivery,) = notify.flush(state, [room.url], clock=clock)
+        assert not delivery.unanswered
+    (waiting,) = state.outbox.pending()
+    assert waiting.next_try == clock.now + 600
 
 
 @pytest.fixture

@@ -12,13 +12,15 @@ from bmc_healer.bmc.facts import Login
 from bmc_healer.bmc.identity import Identity
 from bmc_healer.config.settings import GuardrailSettings, LadderSettings, WatchSettings
 from bmc_healer.diagnosis import Findings, diagnose
-from bmc_healer.host.facts import Holder
+from bmc_healer.host.facts import Holder, Interface
 from bmc_healer.plan import BRING_BACK, Plan, Request, make_plan
 from tests.unit.made import (
     ANSWER,
     BUSY,
     DEAD_BMC,
+    NO_ANSWER,
     NOW,
+    QUIET,
     STUCK,
     bmc,
     client,
@@ -116,6 +118,43 @@ def test_where_nothing_may_be_unloaded_the_in_band_reset_is_skipped_and_kipmi_th
 def test_a_hung_client_of_ours_to_reap_is_no_foreign_holder() -> None:
     facts = host(**SPINS, clients=CLIENTS, holders=(Holder(CLIENTS[0].pid, "ipmitool", "/dev/ipmi0"),))
     assert "unload" in plan(found(facts, bmc())).steps
+
+
+def two(first: Any, second: Any, **changes: Any) -> Any:
+    """A host with two interfaces, and the windows of each."""
+    interfaces = (Interface("ipmi0", "kcs,i/o,0xca2", first), Interface("ipmi1", "kcs,i/o,0xcaa", second))
+    return host(kipmi=100.0, interfaces=interfaces, clients=CLIENTS, **changes)
+
+
+@pytest.mark.parametrize("asked", [{}, {"force": True}])
+def test_of_two_interfaces_one_hangs_and_a_person_decides(asked: dict[str, Any]) -> None:
+    for facts, hangs in ((two((BUSY,), (STUCK,) * 3), "ipmi1"), (two((STUCK,) * 3, (QUIET,)), "ipmi0")):
+        made = plan(found(facts, bmc()), **asked)
+        assert (made.steps, made.outcome, made.approvable) == ((), "proposed", True)
+        assert f"{hangs} hangs" in made.sentence
+        assert plan(found(facts, bmc()), approved=True).steps[-2:] == ("oob", "load")
+
+
+def test_of_two_interfaces_the_first_hangs_and_is_known_to_be_the_bmc_s() -> None:
+    known = {"bmc_guid": bmc().guid}
+    made = plan(found(two((STUCK,) * 3, (QUIET,)), bmc(), **known))
+    assert made.steps == ("reap", "inband", "unload", "throttle", "oob", "load")
+    made = plan(found(two((STUCK,) * 3, (BUSY,)), bmc(), **known))
+    assert made.steps == ("reap", "throttle", "oob", "load"), "the other one is in use: nothing is unloaded"
+    assert "ipmi1" in made.left_out["unload"]
+    other = {"bmc_guid": "0" * 31 + "1"}
+    assert plan(found(two((STUCK,) * 3, (QUIET,)), bmc(), **other)).outcome == "proposed"
+    assert plan(found(two((QUIET,), (STUCK,) * 3), bmc(), **known)).outcome == "proposed"
+
+
+def test_of_two_interfaces_the_first_does_not_answer_the_probe() -> None:
+    facts = two((QUIET,), (BUSY,))
+    assert plan(found(facts, bmc(), NO_ANSWER)).outcome == "proposed"
+    assert "throttle" in plan(found(facts, bmc(), NO_ANSWER, bmc_guid=bmc().guid)).steps
+
+
+def test_two_interfaces_that_both_hang_are_one_bmc() -> None:
+    assert plan(found(two((STUCK,) * 3, (STUCK,) * 3), bmc())).steps[-2:] == ("oob", "load")
 
 
 def test_both_sides_dead_is_relief_only() -> None:

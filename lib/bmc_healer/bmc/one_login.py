@@ -25,6 +25,8 @@ _ADMINISTRATOR = 4
 _REFUSED = {0x0C: "user name length", 0x0D: "user name", 0x0E: "GUID", 0x0F: "password"}
 _PRIVILEGE = {0x09: "role", 0x0A: "privilege level"}
 _FULL = (0x01, 0x0B)
+# No authentication, integrity or confidentiality algorithm in common
+_NO_SUITE = (0x04, 0x05, 0x06, 0x07, 0x10, 0x11)
 
 Response = dict[str, Any]  # pyghmi's: netfn, command, code, data (bytearray) and, when code is not 0, error
 
@@ -95,6 +97,8 @@ class OneLogin(Session):  # type: ignore[misc]  # pyghmi has no types
             raise LoginError(Login.PRIVILEGE, f"the BMC does not let the user be administrator {where}")
         if code in _FULL:
             raise LoginError(Login.FAILED, f"the BMC has no free session {where}")
+        if code in _NO_SUITE:
+            raise LoginError(Login.FAILED, f"the BMC offers neither cipher suite 17 nor 3 {where}")
         raise LoginError(Login.FAILED, f"the BMC refuses a session {where}")
 
     def may_reset(self) -> bool:

@@ -11,6 +11,8 @@ from bmc_healer.state.store import Store
 KEEP_SECONDS = 7 * 86400.0
 FIRST_WAIT = 30.0
 LONGEST_WAIT = 600.0
+# What got no answer may have been heard: a slow chat must not hear it every ten minutes for ever.
+LONGEST_WAIT_UNANSWERED = 86400.0
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class Message:
     error: str = ""
 
 
-def wait_after(attempts: int) -> float:
-    """Seconds until the next attempt: 30, 60, 120, ... at most 600."""
-    return float(min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 10)))
+def wait_after(attempts: int, longest: float = LONGEST_WAIT) -> float:
+    """Seconds until the next attempt: 30, 60, 120, ... at most `longest`."""
+    return float(min(longest, FIRST_WAIT * 2 ** min(attempts - 1, 12)))
 
 
 class Outbox:
@@ -57,8 +59,10 @@ class Outbox:
         self._store.delete(keys.key(keys.OUTBOX, message_id))
 
 
-def failed(message: Message, now: float, targets: tuple[str, ...], error: str) -> Message:
-    """`message` after an attempt that left `targets` untold."""
+def failed(
+    message: Message, now: float, targets: tuple[str, ...], error: str, *, unanswered: bool = False
+) -> Message:
+    """`message` after an attempt that left `targets` untold; `unanswered`: all of them may have heard it."""
     attempts = message.attempts + 1
-    next_try = now + wait_after(attempts)
+    next_try = now + wait_after(attempts, LONGEST_WAIT_UNANSWERED if unanswered else LONGEST_WAIT)
     return replace(message, attempts=attempts, next_try=next_try, targets=targets, error=error)
