@@ -13,6 +13,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 with suppress(ImportError):  # StackStorm's interpreter does not need it
     from hypothesis import settings
 
@@ -24,6 +26,11 @@ def real_st2tests() -> bool:
     """Processes of xdist inherit the path, and may find the stand-in already: that is no StackStorm."""
     spec = find_spec("st2tests")
     return spec is not None and not Path(spec.origin or "").is_relative_to(TESTS)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--played`: tests/guest runs on played hosts (tests/guest/played) instead of in QEMU."""
+    parser.addoption("--played", action="store_true")
 
 
 collect_ignore: list[str] = []

@@ -10,13 +10,18 @@ import pytest
 from lab import Lab
 from tests.guest.chat import Chat
 from tests.guest.healer import Healer
+from tests.guest.matrix.row import Row, rows
+from tests.guest.played.lab import PlayedLab
 
 SECONDS = 900  # of a test; the longest take 300 s on two idle cores, and CI's may not be idle
 
 
 @pytest.fixture(scope="session")
-def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
+def booted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Lab]]:
     """The guest of a driver (and kernel, ...), booted when first asked for; all end with the run."""
+    kind = PlayedLab if request.config.getoption("--played") else Lab
     labs: dict[tuple[tuple[str, Any], ...], Lab] = {}
     with ExitStack() as stack:
 
@@ -24,7 +29,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., L
             key = (("driver", driver), *sorted(made_of.items()))
             if key not in labs:
                 run_dir = tmp_path_factory.mktemp(driver)
-                labs[key] = stack.enter_context(Lab(driver=driver, name=driver, run_dir=run_dir, **made_of))
+                labs[key] = stack.enter_context(kind(driver=driver, name=driver, run_dir=run_dir, **made_of))
             return labs[key]
 
         yield of
@@ -77,10 +82,26 @@ def healer(stock: Lab, tmp_path: Path) -> Iterator[Healer]:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A hung legacy guest spins a core: one worker alone has such guests. A test may hold several heals."""
+    """Marks: those of the matrix, and a time limit, since a test may hold several heals.
+
+    A hung legacy guest spins a core: one worker alone has such guests.
+    """
+    proofs = {row.proof: row for row in rows()}
     for item in items:
         item.add_marker(pytest.mark.timeout(SECONDS))
+        row = proofs.get(item.nodeid) or proofs.get(item.nodeid.partition("[")[0])
+        if row is not None:
+            mark(item, row)
         fixtures = getattr(item, "fixturenames", ())
         callspec = getattr(item, "callspec", None)
-        if "lab" in fixtures and (callspec is None or callspec.params.get("lab", "legacy") == "legacy"):
+        asked = callspec.params.get("lab", "legacy") if callspec is not None else "legacy"
+        if "lab" in fixtures and "legacy" in (asked, *(asked.values() if isinstance(asked, dict) else ())):
             item.add_marker(pytest.mark.xdist_group("legacy"))
+
+
+def mark(item: pytest.Item, row: Row) -> None:
+    """Where the row is played besides make matrix."""
+    if not row.everyday:
+        item.add_marker(pytest.mark.matrix)
+    if row.played:
+        item.add_marker(pytest.mark.played)

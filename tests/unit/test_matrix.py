@@ -9,11 +9,11 @@ import pytest
 
 from tests.guest.matrix import afterwards
 from tests.guest.matrix.report import Result, report
-from tests.guest.matrix.row import HOST_STATES, Row, read, rows
+from tests.guest.matrix.row import HOST_STATES, OUTCOMES, Row, read, rows
 from tests.guest.matrix.stage import Stage
 
 ROOT = Path(__file__).parents[2]
-EVERYDAY = 15  # guest rows that make test may play besides the guest tests
+EVERYDAY = 15  # rows that make test plays in the guest
 
 
 def functions(path: str) -> set[str]:
@@ -45,8 +45,18 @@ def test_every_state_of_a_host_can_be_looked_for() -> None:
     assert set(afterwards.STATES) == set(HOST_STATES)
 
 
-def test_make_test_plays_a_few() -> None:
-    assert 0 < sum(row.everyday for row in rows()) <= EVERYDAY
+def test_make_test_plays_a_few_and_each_outcome_in_the_guest() -> None:
+    few = [row for row in rows() if row.everyday]
+    assert len(few) <= EVERYDAY
+    assert {row.outcome for row in few} >= set(OUTCOMES) - {""}
+
+
+def test_what_is_played_elsewhere_needs_nothing_of_a_kernel() -> None:
+    for row in rows():
+        if row.played:
+            assert not row.everyday and row.proof.startswith("tests/guest/"), row.id
+            assert not any("guest" in word for part in row.story for word in part), row.id
+            assert row.lab == {"driver": "stock"}, row.id
 
 
 @pytest.mark.parametrize(

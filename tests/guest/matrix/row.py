@@ -12,7 +12,8 @@ resets              reset commands that reached the BMC, by channel, in order
 carried_out         how many of them it carried out (default: all)
 told                titles that chat heard, without the host's name
 host                the host afterwards: a word of HOST_STATES, see `afterwards.py`
-everyday            `make test` plays it too
+everyday            `make test` plays it in the guest, too
+played              `make test` plays it on a played host (tests/guest/played)
 theme               its file's heading
 """
 
@@ -27,6 +28,7 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parent / "rows"
+PLAY = "tests/guest/matrix/test_rows.py::test_row"
 OUTCOMES = ("healed", "relieved", "escalated", "refused", "proposed", "not_needed", "")
 HOST_STATES = ("well", "relieved", "throttled", "untouched", "rebooted", "any")
 
@@ -49,6 +51,7 @@ class Row:
     story: tuple[dict[str, Any], ...] = ()
     test: str = ""
     everyday: bool = False
+    played: bool = False
     theme: str = ""
 
     def __post_init__(self) -> None:
@@ -63,6 +66,11 @@ class Row:
         """Whether these are the row's rungs."""
         wanted = "".join(f"(?:{rung[1:-1]} )?" if rung[0] == "(" else f"{rung} " for rung in self.rungs)
         return re.fullmatch(wanted, "".join(f"{rung} " for rung in tried)) is not None
+
+    @property
+    def proof(self) -> str:
+        """The test that proves it, or its prefix where that has parameters."""
+        return self.test or f"{PLAY}[{self.id}]"
 
     @property
     def lab(self) -> dict[str, Any]:

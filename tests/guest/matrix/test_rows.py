@@ -13,20 +13,10 @@ from tests.guest.outside import channels
 TRIED = ("done", "failed", "stuck")
 
 
-def played() -> list[object]:
-    """Those with a guest; a hung legacy guest spins a core, so one worker has them all."""
-    found = []
-    for row in rows():
-        if not row.story:
-            continue
-        marks = [] if row.everyday else [pytest.mark.matrix]
-        if row.lab["driver"] == "legacy":
-            marks.append(pytest.mark.xdist_group("legacy"))
-        found.append(pytest.param(row, row.lab, id=row.id, marks=marks))
-    return found
+PLAYED = [pytest.param(row, row.lab, id=row.id) for row in rows() if row.story]
 
 
-@pytest.mark.parametrize(("row", "lab"), played(), indirect=["lab"])
+@pytest.mark.parametrize(("row", "lab"), PLAYED, indirect=["lab"])
 def test_row(row: Row, lab, tmp_path, chat, record_property) -> None:
     lab.bmc.reset_seconds(3)
     stage = Stage(lab, tmp_path, chat)
