@@ -1,15 +1,13 @@
-"""Redfish over real HTTP. The BMC's side is a mock: no BMC with Redfish can be had on a test machine."""
+"""Redfish over real HTTP, against a mock."""
 
-import base64
 import contextlib
 import json
 import ssl
 import subprocess
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from redfish_mock import BMC1, HEALTHY, LOGIN, RESET, ROOT, serving
 
 from bmc_healer.bmc import redfish
 from bmc_healer.bmc.facts import Login
@@ -17,71 +15,7 @@ from bmc_healer.config.secrets import BmcLogin
 from bmc_healer.config.settings import RedfishSettings
 from bmc_healer.errors import BmcError, BmcLoginError
 
-LOGIN = BmcLogin("ädmin".encode(), b"s:cret")
 LIMIT = 20.0
-ROOT = "/redfish/v1"
-BMC1 = f"{ROOT}/Managers/BMC1"
-SYSTEM = "4C4C4544-0042-3510-8052-B3C04F4B4E32"
-RESET = f"{BMC1}/Actions/Manager.Reset"
-HEALTHY = {
-    f"{ROOT}/Managers": {"Members": [{"@odata.id": BMC1}]},
-    BMC1: {
-        "FirmwareVersion": "2.41",
-        "Links": {"ManagerForServers": [{"@odata.id": f"{ROOT}/Systems/1"}]},
-        "Actions": {
-            "#Manager.Reset": {
-                "target": RESET,
-                "ResetType@Redfish.AllowableValues": ["GracefulRestart", "ForceRestart"],
-            }
-        },
-    },
-    f"{ROOT}/Systems/1": {"UUID": SYSTEM, "PowerState": "On"},
-    f"{ROOT}/TaskService/Tasks": {"Members": []},
-}
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def answer(self):
-        server = self.server
-        length = int(self.headers.get("Content-Length") or 0)
-        server.seen.append((self.command, self.path, self.rfile.read(length).decode()))
-        expected = "Basic " + base64.b64encode(LOGIN.username + b":" + LOGIN.password).decode()
-        answer = server.answers.get(self.path, 404)
-        if self.headers["Authorization"] != expected:
-            answer = 401
-        if callable(answer):
-            answer(self)
-            return
-        status, body = (answer, {}) if isinstance(answer, int) else (200, answer)
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        if status == 302:
-            self.send_header("Location", f"{server.elsewhere}{self.path}")
-        self.send_header("Content-Length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-    do_GET = do_POST = answer  # noqa: N815 - http.server's names
-
-
-@contextlib.contextmanager
-def serving(**changes):
-    """A Redfish service; `answers`: path -> JSON, bytes, HTTP status or a function of the handler."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.answers = {**HEALTHY, RESET: 204, **changes.pop("answers", {})}
-    server.seen, server.elsewhere = [], changes.pop("elsewhere", "")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    try:
-        yield server, RedfishSettings(url=server.url, **changes)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def posts(server):
@@ -97,6 +31,23 @@ def test_a_look():
         "2.41",
         True,
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "available"),
+    [
+        ({"Status": {"State": "Enabled"}}, True),
+        ({"Status": {"State": "Updating"}}, False),
+        ({"Status": {"State": "Starting"}}, False),
+        ({"Status": {"State": "Vacation"}}, None),
+        ({"Status": {}}, None),
+        ({}, None),
+    ],
+)
+def test_whether_the_bmc_is_under_update_is_the_state_of_its_manager(status, available):
+    manager = {key: value for key, value in HEALTHY[BMC1].items() if key != "Status"} | status
+    with serving(answers={BMC1: manager}) as (_, settings):
+        assert redfish.look(settings, LOGIN, limit=LIMIT).device_available is available
 
 
 def test_the_reset_is_sent_once_and_only_after_the_permission():

@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from misbehaving_bmc import MisbehavingBmc, silent_at
+from redfish_mock import RESET, serving
 
+from bmc_healer.config.secrets import BmcLogin
 from lab import BmcSim
 from tests.guest.chat import Chat
 from tests.stackstorm.leaks import Processes, Secrets, canary, files
@@ -25,6 +28,7 @@ inventory: {folder}/hosts.yaml
 credentials:
   lab: {{username: admin, password_file: {secrets}/password}}
   wrong: {{username: admin, password_file: {secrets}/wrong}}
+  web: {{username: admin, password_file: {secrets}/web}}
 notify: [{{url_file: {secrets}/chat}}]
 guardrails: {{settle_seconds: 0.2, heals_per_host_per_day: 9}}
 ladder: {{dark_wait: 8, back_wait: 30, steady_interval: 0.2}}
@@ -36,6 +40,9 @@ good:
 bad:
   transport: none
   bmc: {{address: 127.0.0.1, port: {bad}, credential: wrong, identity: trust}}
+web:
+  transport: none
+  bmc: {{address: 127.0.0.1, port: {silent}, credential: web, identity: trust, redfish: {{url: "{url}"}}}}
 """
 
 
@@ -46,21 +53,29 @@ def private(path, text):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """One host healed by force, one whose BMC refuses the password, and all that people may ask then."""
+    """A host healed by force, one whose BMC refuses the password, one that has only Redfish; and what may be
+    asked then.
+    """
     folder, kept = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("secrets")
     secrets = {"BMC password": canary(), "wrong password": canary(), "chat token": canary()}
+    secrets["Redfish password"] = canary()
+    knows = BmcLogin(b"admin", secrets["Redfish password"].encode())
     output, told = [], []
     with (
         BmcSim(name="good", password=secrets["BMC password"], reset_seconds=1) as good,
         BmcSim(name="bad") as bad,
+        MisbehavingBmc(silent_at("open")) as lan,
+        serving(login=knows) as (web, _),
         Chat() as chat,
         Processes() as processes,
     ):
         private(kept / "password", secrets["BMC password"])
         private(kept / "wrong", secrets["wrong password"])
+        private(kept / "web", secrets["Redfish password"])
         private(kept / "chat", f"{chat.url}/{secrets['chat token']}")
         private(folder / "bmc_healer.yaml", CONFIG.format(folder=folder, secrets=kept))
-        (folder / "hosts.yaml").write_text(HOSTS.format(good=good.lan_port, bad=bad.lan_port))
+        hosts = HOSTS.format(good=good.lan_port, bad=bad.lan_port, silent=lan.port, url=web.url)
+        (folder / "hosts.yaml").write_text(hosts)
         (folder / "hosts.yaml").chmod(0o644)
         base = [
             str(COMMAND),
@@ -72,20 +87,21 @@ def run(tmp_path_factory):
         for words in (
             ("--debug", "heal", "good", "--force"),
             ("--debug", "heal", "bad", "--force"),
+            ("--debug", "heal", "web", "--force"),
             ("--json", "incidents"),
             ("audit",),
         ):
             done = subprocess.run([*base, *words], capture_output=True, timeout=200, check=False)
             output.append((" ".join(words), done.stdout + done.stderr))
         told = list(chat.heard)
-        resets = good.bmc.status().resets
+        resets = good.bmc.status().resets, [path for _, path, _ in web.seen].count(RESET)
     return Secrets(secrets), folder, output, told, processes, resets
 
 
 def test_the_run_was_one(run):
     """What is searched below is of a heal that reset a BMC, and of a login that was refused."""
     _, _, output, told, _, resets = run
-    assert resets
+    assert resets == (1, 1)
     first, second = output[0][1].decode(), output[1][1].decode()
     assert "reset" in first and "good" in first
     assert "refused" in second.lower() or "password" in second.lower()

@@ -59,13 +59,16 @@ def test_a_credential_that_cannot_be_read_is_a_session_that_failed_and_says_why(
     assert rt.state.fleet().bad_logins == ()
 
 
-def test_nothing_is_reset_while_redfish_cannot_be_asked_for_want_of_the_credential():
+@pytest.mark.parametrize("force", [False, True])
+def test_nothing_is_reset_while_redfish_cannot_be_asked_for_want_of_the_credential(force):
+    """A Redfish task is no symptom: who insists does not get around it either."""
     bmc = {**host()["bmc"], "redfish": {"url": "https://127.0.23.1"}}
     settings = config({"db01": host(bmc=bmc)})
     settings["credentials"] = {"lab": {"username": "admin", "password_key": "bmc_dell"}}
     rt = runtime(settings)
     incident = rt.state.incident(begin_heal(rt, {"host": "db01"})["incident"])
-    rt.state.save_incident({**incident, "plan": ["oob"], "next": {"task": "reset_out_of_band", "index": 0}})
+    due = {"plan": ["oob"], "next": {"task": "reset_out_of_band", "index": 0}, "force": force}
+    rt.state.save_incident({**incident, **due})
     hung = made.found(made.host(windows=(made.STUCK,) * 3, kipmi=100.0), made.bmc())
     with Step(rt, "reset_out_of_band", {"host": "db01", "incident": incident["id"]}) as step:
         verdict, why = step.why_not(diagnose(hung, WatchSettings(), GuardrailSettings()), hung)

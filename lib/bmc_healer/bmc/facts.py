@@ -26,9 +26,8 @@ class BmcFacts:
     login: Login = Login.UNTRIED
     guid: str | None = None  # 32 hex digits as on the wire
     firmware: str | None = None  # "2.41"
-    device_available: bool | None = (
-        None  # False: firmware update or self-initialisation (Get Device ID, bit 7)
-    )
+    # False: firmware update or self-initialisation (Get Device ID, bit 7; over Redfish the manager's state)
+    device_available: bool | None = None
     power_on: bool | None = None
     watchdog_running: bool | None = None
     error: str = ""

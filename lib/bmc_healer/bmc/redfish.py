@@ -30,7 +30,7 @@ def look(
     except BmcError as error:
         return BmcFacts(now, settings.url, alive=False, error=error.sentence)
     kind = Login(found["login"])
-    told = {key: found[key] for key in ("guid", "firmware", "power_on") if key in found}
+    told = {key: found[key] for key in ("guid", "firmware", "device_available", "power_on") if key in found}
     return BmcFacts(now, settings.url, kind != Login.FAILED, kind, error=_sentence(found, settings), **told)
 
 

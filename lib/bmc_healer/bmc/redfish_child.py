@@ -18,6 +18,8 @@ from bmc_healer.errors import BmcError
 
 _ROOT = "/redfish/v1"
 _FINISHED = frozenset(("Completed", "Killed", "Exception", "Cancelled"))  # TaskState, DMTF DSP2046
+# Status.State of the manager (DMTF Resource), as Get Device ID's "device available"; any other: not known
+_AVAILABLE = {"Enabled": True, "Degraded": True, "Starting": False, "InTest": False, "Updating": False}
 _RESETS = ("ForceRestart", "GracefulRestart")  # ResetType, in the order of preference: the BMC hangs
 _HTTP_SECONDS = 15.0  # without a byte
 
@@ -91,6 +93,7 @@ def look(service: Service, link: Link, found: Event) -> None:
     """The facts that identity and gates need, from the manager and the one system that it manages."""
     manager = service.manager(link.request["manager"])
     found["firmware"] = manager.get("FirmwareVersion")
+    found["device_available"] = _AVAILABLE.get(manager.get("Status", {}).get("State"))
     servers = manager.get("Links", {}).get("ManagerForServers", [])
     if len(servers) == 1:
         system = service.get(servers[0]["@odata.id"])

@@ -141,6 +141,8 @@ def _by_redfish(
     seen = redfish.look(settings, login, limit=limit)
     if not same_machine(seen.guid, bmc.guid):
         return replace(answer, error=f"{answer.error} Redfish is not proven to be the same BMC.".strip())
+    if seen.device_available is False:
+        return replace(answer, error=f"{answer.error} Redfish says that the BMC updates or starts.".strip())
     return redfish.manager_reset(settings, login, limit=limit, may_send=deed.may_send)
 
 

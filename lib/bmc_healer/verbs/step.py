@@ -140,12 +140,11 @@ class Step:
         said = diagnosis.sentence
         if diagnosis.verdict in (Verdict.UPDATING, Verdict.BOOTING):
             return "stop", said
-        if self.incident["force"]:
-            return None
-        if diagnosis.inband is Inband.ANSWERS and diagnosis.verdict is not Verdict.LAN_ONLY_DEAD:
-            return "well", said
-        if diagnosis.verdict is Verdict.UNREACHABLE and not hang_proven(found, self.rt.config.guardrails):
-            return "stop", said
+        if not self.incident["force"]:  # it spares the symptom only
+            if diagnosis.inband is Inband.ANSWERS and diagnosis.verdict is not Verdict.LAN_ONLY_DEAD:
+                return "well", said
+            if diagnosis.verdict is Verdict.UNREACHABLE and not hang_proven(found, self.rt.config.guardrails):
+                return "stop", said
         if (why := self._redfish_task()) != "":
             return "stop", why
         return None

@@ -1,0 +1,59 @@
+"""A BMC that answers pings, gives no session, and has Redfish: the whole heal, on the command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from misbehaving_bmc import MisbehavingBmc, silent_at
+from redfish_mock import BMC1, HEALTHY, LOGIN, RESET, ROOT, serving
+
+COMMAND = Path(sys.executable).with_name("bmc-healer")
+TASKS = {
+    f"{ROOT}/TaskService/Tasks": {"Members": [{"@odata.id": f"{ROOT}/TaskService/Tasks/1"}]},
+    f"{ROOT}/TaskService/Tasks/1": {"TaskState": "Running"},
+}
+UPDATING = {BMC1: {**HEALTHY[BMC1], "Status": {"State": "Updating"}}}
+MUTE = {BMC1: {key: value for key, value in HEALTHY[BMC1].items() if key != "Status"}}
+
+
+def configure(folder, port, url):
+    secret, path = folder / "password", folder / "bmc_healer.yaml"
+    bmc = {
+        "address": "127.0.0.1",
+        "port": port,
+        "credential": "lab",
+        "identity": "trust",
+        "redfish": {"url": url},
+    }
+    config = {
+        "mode": "auto",
+        "credentials": {"lab": {"username": LOGIN.username.decode(), "password_file": str(secret)}},
+        "hosts": {"web": {"transport": "none", "bmc": bmc}},
+        "guardrails": {"settle_seconds": 0.2},
+        "ladder": {"session_limit": 20, "dark_wait": 1, "back_wait": 5, "steady_interval": 0.2},
+    }
+    for file, text in ((secret, LOGIN.password.decode()), (path, json.dumps(config))):
+        file.write_text(text)
+        file.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent", "said"),
+    [
+        ({}, 1, ""),
+        (UPDATING, 0, "not available"),
+        (MUTE, 0, "could not be asked"),
+        (TASKS, 0, "A Redfish task of the BMC is not finished"),
+    ],
+    ids=["well", "updating", "does not say", "a task runs"],
+)
+def test_the_reset_goes_through_redfish_unless_the_bmc_is_under_update(tmp_path, answers, sent, said):
+    with MisbehavingBmc(silent_at("open")) as lan, serving(answers=answers) as (web, _):
+        config = configure(tmp_path, lan.port, web.url)
+        command = [COMMAND, "--config", config, "--state-dir", tmp_path / "state", "heal", "web", "--force"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert [path for method, path, _ in web.seen if method == "POST"] == [RESET] * sent
+    assert said in done.stdout
