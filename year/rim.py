@@ -65,7 +65,7 @@ class State(HealState):
 
     def alive(self, ref: HealRef) -> Pulse:
         """A heartbeat in virtual time."""
-        beat = Beat(self._store, ref, self._owner, self._clock, INTERVAL_SECONDS)
+        beat = Beat(self._store, ref, self._owner, self._clock, self._steady, INTERVAL_SECONDS)
         beat.loop = self._loop
         return beat
 
@@ -83,13 +83,13 @@ class Made(Runtime):
         token: Callable[[], str],
     ) -> None:
         self._world, self._engine = world, engine
+        time: dict[str, Any] = {"clock": world.loop, "steady": world.loop, "sleep": world.loop.sleep}
         with patch("bmc_healer.verbs.runtime.Inventory", lambda _: inventory):
-            super().__init__(config, memory, environ={}, clock=world.loop, sleep=world.loop.sleep)
+            super().__init__(config, memory, environ={}, **time)
         self.state = State(
             world.loop,
             memory,
-            clock=world.loop,
-            sleep=world.loop.sleep,
+            **time,
             owner="year",
             executions=engine,
             token=token,

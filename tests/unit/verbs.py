@@ -68,6 +68,7 @@ def runtime(settings=None, datastore=None, clock=None):
         FakeDatastore() if datastore is None else datastore,
         environ={},
         clock=clock,
+        steady=clock,
         sleep=clock.sleep,
     )
 

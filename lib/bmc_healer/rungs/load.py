@@ -36,7 +36,7 @@ def load(
     mark: str,
     modules: Sequence[str] = (),
     params: Sequence[str] = (),
-    clock: Callable[[], float] = time.time,
+    steady: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RungOutcome:
     """Remove stale device nodes, load ipmi_si and ipmi_devintf, and wait for /dev/ipmi0.
@@ -47,7 +47,7 @@ def load(
     """
     if (driver := facts.modules.get("ipmi_si")) is not None and driver.refcount < 0:
         return RungOutcome("load", "stuck", "An earlier rmmod of ipmi_si still hangs in the kernel.")
-    deed = _Deed(access, settings, may_send, mark, clock, sleep)
+    deed = _Deed(access, settings, may_send, mark, steady, sleep)
     if facts.parameter_write_hangs and "ipmi_si" in facts.builtin:
         facts = deed.watch_write(facts)
     waiting = [client for client in facts.clients if client.kind == "module" and client.state == "D"]
@@ -74,7 +74,7 @@ class _Deed:
     settings: LadderSettings
     may_send: Callable[[], None]
     mark: str
-    clock: Callable[[], float]
+    steady: Callable[[], float]
     sleep: Callable[[float], None]
     evidence: dict[str, Any] = field(default_factory=lambda: {"steps": []})
 
@@ -137,11 +137,11 @@ class _Deed:
 
     def watch_write(self, facts: HostFacts) -> HostFacts:
         """Wait for an earlier write to hotmod that hangs: the BMC is back, so it ends by itself."""
-        began = self.clock()
-        while facts.parameter_write_hangs and self.clock() - began < self.settings.hotmod_limit:
+        began = self.steady()
+        while facts.parameter_write_hangs and self.steady() - began < self.settings.hotmod_limit:
             self.sleep(_WATCH_SECONDS)
-            facts = observe(self.access, windows=0, clock=self.clock)
-        self.evidence["waited_for_write"] = round(self.clock() - began)
+            facts = observe(self.access, windows=0)
+        self.evidence["waited_for_write"] = round(self.steady() - began)
         return facts
 
     def _has_device(self) -> RungOutcome | None:
@@ -195,11 +195,11 @@ class _Deed:
 
     def _await_device(self, bare: float) -> HostFacts:
         """Look until the device is there; `bare` seconds as long as there is not even an interface."""
-        began = self.clock()
+        began = self.steady()
         while True:
-            now = observe(self.access, windows=0, clock=self.clock)
+            now = observe(self.access, windows=0)
             patience = _DEVICE_SECONDS if now.interfaces else bare
-            if _complete(now) or self.clock() - began >= patience:
+            if _complete(now) or self.steady() - began >= patience:
                 return now
             self.sleep(_POLL_SECONDS)
 

@@ -30,7 +30,7 @@ def unload(
     may_send: Callable[[], None],
     mark: str,
     reset_follows: bool = True,
-    clock: Callable[[], float] = time.time,
+    steady: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RungOutcome:
     """Remove the IPMI modules, holders first, or, with a built-in driver, its interfaces through hotmod.
@@ -47,7 +47,7 @@ def unload(
         return RungOutcome("unload", "skipped", f"The driver was left loaded: {reason}.")
     if not facts.driver_loaded:
         return RungOutcome("unload", "skipped", "Nothing was unloaded: ipmi_si is not loaded.")
-    deed = _Deed(access, settings, may_send, mark, reset_follows, clock, sleep)
+    deed = _Deed(access, settings, may_send, mark, reset_follows, steady, sleep)
     deed.evidence["params"] = [interface.params for interface in facts.interfaces if interface.params]
     if facts.modules.get("ipmi_si") is None:
         return deed.hotmod(facts)
@@ -73,7 +73,7 @@ class _Deed:
     may_send: Callable[[], None]
     mark: str
     reset_follows: bool
-    clock: Callable[[], float]
+    steady: Callable[[], float]
     sleep: Callable[[float], None]
     evidence: dict[str, Any] = field(default_factory=lambda: {"removed": [], "params": [], "steps": []})
 
@@ -90,14 +90,14 @@ class _Deed:
             answer = self._remove(module)
             if answer.ok or absent(answer):
                 self.evidence["removed"].append(module)
-            elif answer.unkillable and module in observe(self.access, windows=0, clock=self.clock).modules:
+            elif answer.unkillable and module in observe(self.access, windows=0).modules:
                 return self.stuck(f"rmmod {module}")
             elif answer.unkillable:
                 self.evidence["removed"].append(module)  # it ended just after the KILL
             elif "ipmi_si" in self.evidence["removed"]:
                 break  # what is left (ipmi_msghandler) polls nothing
             elif busy(answer):
-                now = observe(self.access, windows=0, clock=self.clock)
+                now = observe(self.access, windows=0)
                 return self._end("failed", f"{self._holders(now, module)} {self._so_far()}")
             else:
                 return self._end("failed", f"rmmod {module} {died_how(answer)}. {self._so_far()}")
@@ -112,7 +112,7 @@ class _Deed:
             return self._end("failed", "The driver is built in and does not say its interface's parameters.")
         for params in filter(None, all_params):
             self.may_send()
-            began = self.clock()
+            began = self.steady()
             answer = write_parameter(
                 self.access, "hotmod", f"remove,{params}", limit=self.settings.rmmod_limit, mark=self.mark
             )
@@ -121,7 +121,7 @@ class _Deed:
                 now = self._watch_write(began)
                 if now.parameter_write_hangs:
                     return self.stuck("hotmod remove")
-                self.evidence["hotmod_seconds"] = round(self.clock() - began)
+                self.evidence["hotmod_seconds"] = round(self.steady() - began)
             elif not answer.ok:
                 return self._end("failed", f"hotmod remove {died_how(answer)}.")
         return self._end("done", "The interfaces of the built-in driver were removed through hotmod.")
@@ -132,15 +132,15 @@ class _Deed:
         A reset that follows frees it at once: it is not kept waiting.
         """
         while True:
-            now = observe(self.access, windows=0, clock=self.clock)
-            late = self.clock() - began >= self.settings.hotmod_limit
+            now = observe(self.access, windows=0)
+            late = self.steady() - began >= self.settings.hotmod_limit
             if self.reset_follows or late or not now.parameter_write_hangs:
                 return now
             self.sleep(_WATCH_SECONDS)
 
     def stuck(self, what: str) -> RungOutcome:
         """Not an end of the ladder: what hangs was told by the field to wait for the BMC only."""
-        now = observe(self.access, windows=0, clock=self.clock)
+        now = observe(self.access, windows=0)
         self.evidence["kipmi_gone"] = not now.kipmi
         if (driver := now.modules.get("ipmi_si")) is not None:
             self.evidence["refcount"] = driver.refcount
@@ -151,25 +151,25 @@ class _Deed:
 
     def _held(self, facts: HostFacts) -> HostFacts | None:
         """Whether somebody has a device open and keeps it: seen before anything is taken apart."""
-        began = self.clock()
+        began = self.steady()
         while facts.holders:
-            if self.clock() - began >= _HOLDER_SECONDS:
+            if self.steady() - began >= _HOLDER_SECONDS:
                 return facts
             self.sleep(_RETRY_SECONDS)
-            facts = observe(self.access, windows=0, clock=self.clock)
+            facts = observe(self.access, windows=0)
         return None
 
     def _remove(self, module: str) -> Result:
         """rmmod, and again while the request of a killed client is pending; hardly for a holder."""
-        began = self.clock()
+        began = self.steady()
         while True:
             self.may_send()
             answer = rmmod(self.access, module, limit=self.settings.rmmod_limit, mark=self.mark)
             self.evidence["steps"].append(ran(f"rmmod {module}", answer))
             if not busy(answer):
                 return answer
-            held = bool(observe(self.access, windows=0, clock=self.clock).holders)
-            if self.clock() - began >= (_HOLDER_SECONDS if held else _EAGAIN_SECONDS):
+            held = bool(observe(self.access, windows=0).holders)
+            if self.steady() - began >= (_HOLDER_SECONDS if held else _EAGAIN_SECONDS):
                 return answer
             self.sleep(_RETRY_SECONDS)
 

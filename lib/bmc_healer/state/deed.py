@@ -15,7 +15,7 @@ from bmc_healer.state import keys
 from bmc_healer.state.documents import Lock, PastHeal
 from bmc_healer.state.heartbeat import Pulse
 from bmc_healer.state.refs import HealRef, Intent
-from bmc_healer.state.stamp import utc
+from bmc_healer.state.stamp import Elapsed, utc
 from bmc_healer.state.store import Store
 from bmc_healer.state.views import FleetState, HostState, collides, fleet_view, host_view
 from bmc_healer.targets import subject
@@ -46,6 +46,7 @@ class Deed:
         executions: Executions | None,
         checks: Callable[[], str | None],
         clock: Callable[[], float],
+        steady: Callable[[], float],
     ) -> None:
         self.intent = intent
         self._store = store
@@ -54,6 +55,7 @@ class Deed:
         self._executions = executions
         self._checks = checks
         self._clock = clock
+        self._elapsed = Elapsed(clock, steady)
         self._let_pass = False
 
     def may_send(self) -> None:
@@ -176,5 +178,5 @@ class Deed:
 
     def _time(self) -> str | None:
         """Last, see `may_send`."""
-        late = self._clock() - self.intent.not_after
+        late = self._elapsed.seconds() - (self.intent.not_after - self.intent.written_at)
         return f"it came {late:.0f} s too late" if late > 0 else None

@@ -43,6 +43,7 @@ class HealState(Stops):
         datastore: Datastore,
         *,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         owner: str = "",
         executions: Executions | None = None,
@@ -53,6 +54,7 @@ class HealState(Stops):
         super().__init__(Store(datastore, clock, token), clock)
         self.outbox = Outbox(self._store)
         self._sleep = sleep
+        self._steady = steady
         self._owner = owner or f"{socket.gethostname()}:{os.getpid()}"
         self._executions = executions
         self._heartbeat_seconds = heartbeat_seconds
@@ -172,12 +174,14 @@ class HealState(Stops):
         now = self._clock()
         name = keys.key(keys.host(ref.host), "intent", ref.incident, f"{rung}-{self._token()}")
         intent = Intent(name, ref.host, ref.incident, rung, ref.fence, now, not_after, boot_id)
-        return Deed(self._store, ref, intent, self.alive(ref), self._executions, checks, self._clock)
+        clocks = self._clock, self._steady
+        return Deed(self._store, ref, intent, self.alive(ref), self._executions, checks, *clocks)
 
     def alive(self, ref: HealRef) -> Pulse:
         """A context manager for waits without a deed: renews the heartbeat."""
         interval = self._heartbeat_seconds
-        return Pulse(self._store, ref, self._owner, self._clock, interval, self._orphaned)
+        clocks = self._clock, self._steady
+        return Pulse(self._store, ref, self._owner, *clocks, interval, self._orphaned)
 
     @contextmanager
     def alive_without_lock(self, host: str, execution: str) -> Iterator[None]:

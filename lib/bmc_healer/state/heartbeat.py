@@ -13,6 +13,7 @@ from bmc_healer.errors import StateError
 from bmc_healer.state import keys
 from bmc_healer.state.documents import Heartbeat, Lock
 from bmc_healer.state.refs import HealRef
+from bmc_healer.state.stamp import Elapsed
 from bmc_healer.state.store import Store
 from bmc_healer.state.views import FleetState, HostState
 
@@ -44,17 +45,18 @@ class Pulse:
         ref: HealRef,
         owner: str,
         clock: Callable[[], float],
+        steady: Callable[[], float],
         interval: float,
         orphaned: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._ref = ref
         self._owner = owner
-        self._clock = clock
+        self._clock, self._steady = clock, steady
         self._interval = interval
+        self._renewed = Elapsed(clock, steady)
         self._orphaned = orphaned
         self._left = threading.Event()
-        self._renewed_at = 0.0
         self._thread = threading.Thread(target=self._run, name=f"heartbeat {ref.mark}", daemon=True)
 
     @property
@@ -63,7 +65,7 @@ class Pulse:
 
         Goes by the time of the last one that did: a datastore that hangs and a thread that died count too.
         """
-        return self._clock() - self._renewed_at > MISSED_LIMIT * self._interval
+        return self._renewed.seconds() > MISSED_LIMIT * self._interval
 
     def __enter__(self) -> Pulse:
         self._renew()
@@ -77,10 +79,10 @@ class Pulse:
         self._thread.join(LEAVE_SECONDS)
 
     def _renew(self) -> None:
-        now = self._clock()
-        beat = Heartbeat(self._ref.incident, now, self._owner, os.getpid())
+        renewed = Elapsed(self._clock, self._steady)
+        beat = Heartbeat(self._ref.incident, self._clock(), self._owner, os.getpid())
         self._store.write(key(self._ref.host, self._ref.incident), asdict(beat), ttl=KEEP_SECONDS)
-        self._renewed_at = now
+        self._renewed = renewed
 
     def _run(self) -> None:
         while not self._left.wait(self._interval):

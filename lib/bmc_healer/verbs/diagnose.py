@@ -53,7 +53,7 @@ def _in_heal(rt: Runtime, host: HostSettings, incident_id: str) -> dict[str, Any
     incident = rt.state.incident(incident_id)
     if incident is None or incident["host"] != host.name or incident["next"].get("task") != "diagnose":
         raise StateError(f"heal {incident_id} is not to be diagnosed now", host.name, "start a new heal")
-    started = rt.clock()
+    started, began = rt.clock(), rt.steady()
     request = Request(tuple(incident["rungs"]), incident["force"], bool(incident["approves"]))
     owner = None if incident["plan_only"] else incident_id
     # A sensor has watched three windows before it told; one more says that it still is so.
@@ -92,7 +92,7 @@ def _in_heal(rt: Runtime, host: HostSettings, incident_id: str) -> dict[str, Any
             "ok": True,
             "verdict": diagnosis.verdict.value,
             "sentence": sentence,
-            "seconds": round(rt.clock() - started, 1),
+            "seconds": round(rt.steady() - began, 1),
             "at": started,
             "evidence": {},
         }
@@ -110,7 +110,7 @@ def _in_heal(rt: Runtime, host: HostSettings, incident_id: str) -> dict[str, Any
         "incident": incident_id,
         "ok": True,
         "step": "diagnose",
-        "seconds": round(rt.clock() - started, 1),
+        "seconds": round(rt.steady() - began, 1),
         "evidence": evidence,
     }
 

@@ -202,7 +202,7 @@ def _load(step: Step, access: HostAccess) -> RungOutcome:
             mark=step.ref.mark,
             modules=memory.unloaded_modules,
             params=memory.unloaded_params,
-            clock=rt.clock,
+            steady=rt.steady,
             sleep=rt.sleep,
         )
         _close(step, deed, outcome)

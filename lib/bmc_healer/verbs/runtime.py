@@ -36,6 +36,8 @@ def _in_argv() -> bool:
 class Runtime:
     """Everything that reaches outside, made once per action; tests make it with their own parts.
 
+    :param clock: epoch seconds, which may be set meanwhile: for what is written down and compared later
+    :param steady: seconds of a clock that nobody sets: for every wait
     :raises ConfigError: the configuration is not usable
     """
 
@@ -47,6 +49,7 @@ class Runtime:
         logger: logging.Logger | None = None,
         environ: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.config = (
@@ -59,12 +62,14 @@ class Runtime:
         self.logger = logger or logging.getLogger("bmc_healer")
         self.environ = os.environ if environ is None else environ
         self.clock = clock
+        self.steady = steady
         self.sleep = sleep
         self.executions = self._executions()
         parent = os.getppid()  # of an action: the engine's process that waits for its result
         self.state = HealState(
             datastore,
             clock=clock,
+            steady=steady,
             sleep=sleep,
             executions=self.executions,
             orphaned=lambda: os.getppid() != parent,

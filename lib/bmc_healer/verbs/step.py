@@ -44,7 +44,7 @@ class Step:
         self.task = task
         self.ref: HealRef = rt.ref(parameters)
         self.host = rt.host(self.ref.host)
-        self.started = rt.clock()
+        self.started, self._began = rt.clock(), rt.steady()
         self.incident: dict[str, Any] = rt.state.incident(self.ref.incident) or {}
         turn = self.incident.get("next") or {}
         if turn.get("task") != task:
@@ -110,7 +110,7 @@ class Step:
         self._still_mine()
         plan = self.incident["plan"]
         position = ladder.after(name or self.task, verdict, plan, self.index)
-        seconds = round(self.rt.clock() - self.started, 1)
+        seconds = round(self.rt.steady() - self._began, 1)
         record = {
             "step": self.task,
             "rung": name or plan[min(self.index, len(plan) - 1)],

@@ -92,13 +92,13 @@ def _out_of_band_reset(step: Step) -> Seen:
 
 def _health(step: Step) -> Seen:
     rt, ladder, watch = step.rt, step.rt.config.ladder, step.rt.config.watch
-    deadline = rt.clock() + _health_wait(step)
+    deadline = rt.steady() + _health_wait(step)
     while True:
         answers = _answers(step)
         facts = _look_at_host(step, IDLE_SECONDS)
         bmc = _session(step) if step.pinned else None
         result = gates.health(facts, bmc, answers, _baseline(step), watch=watch, ladder=ladder)
-        if result.passed or _cannot_be_checked(step, facts) or rt.clock() >= deadline:
+        if result.passed or _cannot_be_checked(step, facts) or rt.steady() >= deadline:
             break
         rt.sleep(ladder.steady_interval)
     if result.passed:
@@ -177,9 +177,9 @@ def _second_dark(step: Step, dark: Sequence[Sequence[float | None]]) -> str:
         return "seen"
     assert step.pinned is not None and step.host.bmc is not None  # noqa: S101 - the first dark was seen there
     rt, ladder = step.rt, step.rt.config.ladder
-    deadline = rt.clock() + QUEUE_WAIT
+    deadline = rt.steady() + QUEUE_WAIT
     with LanWatch(step.pinned, step.host.bmc.port) as lan:
-        while rt.clock() < deadline:
+        while rt.steady() < deadline:
             if lan.wait_dark(ladder.steady_interval):
                 return "seen"
             facts = _look_at_host(step, ladder.steady_interval)
@@ -187,19 +187,19 @@ def _second_dark(step: Step, dark: Sequence[Sequence[float | None]]) -> str:
                 return "dropped"
             if facts is not None and any(w.completed for i in facts.interfaces for w in i.windows):
                 # The driver sends again, first in, first out: what was queued goes now or never.
-                deadline = min(deadline, rt.clock() + ladder.dark_wait)
+                deadline = min(deadline, rt.steady() + ladder.dark_wait)
     return "not seen"
 
 
 def _session(step: Step) -> BmcFacts:
     """A session with a BMC that has just come back; not ready: asked again, a refusal never."""
     rt, ladder = step.rt, step.rt.config.ladder
-    deadline = rt.clock() + ladder.back_wait
+    deadline = rt.steady() + ladder.back_wait
     while True:
         bmc = rt.look_at_bmc(step.host, step.pinned)
         if bmc is None:
             return _silent(step)
-        if bmc.login in (Login.OK, Login.REFUSED, Login.PRIVILEGE) or rt.clock() >= deadline:
+        if bmc.login in (Login.OK, Login.REFUSED, Login.PRIVILEGE) or rt.steady() >= deadline:
             return bmc
         rt.sleep(ladder.steady_interval)
 
@@ -245,10 +245,10 @@ def _row_of_answers(step: Step, access: HostAccess) -> int:
 
 
 def _wait_answers(step: Step, seconds: float) -> int:
-    deadline = step.rt.clock() + seconds
+    deadline = step.rt.steady() + seconds
     while True:
         answers = _answers(step)
-        if answers >= step.rt.config.ladder.steady_answers or step.rt.clock() >= deadline:
+        if answers >= step.rt.config.ladder.steady_answers or step.rt.steady() >= deadline:
             return answers
         step.rt.sleep(step.rt.config.ladder.steady_interval)
 

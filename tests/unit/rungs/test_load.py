@@ -16,7 +16,7 @@ def go(host: Pretended, *, may_send=lambda: None, **more):
         settings=LadderSettings(),
         may_send=may_send,
         mark="inc:4",
-        clock=host.clock,
+        steady=host.clock,
         sleep=host.sleep,
         **more,
     )

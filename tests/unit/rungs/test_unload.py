@@ -19,7 +19,7 @@ def go(host: Pretended, *, watchdog_running: bool | None = False, may_send=lambd
         settings=LadderSettings(),
         may_send=may_send,
         mark="inc:4",
-        clock=host.clock,
+        steady=host.clock,
         sleep=host.sleep,
         **more,
     )

@@ -5,7 +5,7 @@ from bmc_healer.state.heal_state import HealState
 
 @pytest.fixture
 def state(datastore, clock):
-    return HealState(datastore, clock=clock, sleep=clock.sleep, owner="st2a")
+    return HealState(datastore, clock=clock, steady=clock, sleep=clock.sleep, owner="st2a")
 
 
 @pytest.fixture

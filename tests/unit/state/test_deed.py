@@ -34,7 +34,7 @@ def engine(clock):
 
 @pytest.fixture
 def state(datastore, clock, engine):
-    return HealState(datastore, clock=clock, sleep=clock.sleep, owner="st2a", executions=engine)
+    return HealState(datastore, clock=clock, steady=clock, sleep=clock.sleep, owner="st2a", executions=engine)
 
 
 @pytest.fixture
@@ -116,14 +116,14 @@ def test_execution_unknown_or_not_to_be_asked(deed, engine):
 
 
 def test_without_an_engine_a_heal_that_has_an_execution_sends_nothing(datastore, clock, ref):
-    blind = HealState(datastore, clock=clock, sleep=clock.sleep)
+    blind = HealState(datastore, clock=clock, steady=clock, sleep=clock.sleep)
     with blind.deed(ref, "oob", clock() + 60) as deed:
         assert "cannot be asked" in refused(deed)
 
 
 def test_a_heal_without_an_execution_needs_no_engine(datastore, clock, state, claim):
     ref = claim(host="db02", bmc=None, execution="")
-    blind = HealState(datastore, clock=clock, sleep=clock.sleep)
+    blind = HealState(datastore, clock=clock, steady=clock, sleep=clock.sleep)
     with blind.deed(ref, "oob", clock() + 60) as deed:
         deed.may_send()
 
@@ -221,6 +221,12 @@ def test_release_gives_back_lock_and_heartbeat(state, ref, claim):
     assert claim().fence == 2
 
 
+def beating_state(datastore, clock, engine):
+    """Its heart beats a hundred times a second."""
+    clocks = {"clock": clock, "steady": clock, "sleep": clock.sleep}
+    return HealState(datastore, **clocks, executions=engine, heartbeat_seconds=0.01)
+
+
 def awaited(condition):
     for _ in range(500):
         if condition():
@@ -230,7 +236,9 @@ def awaited(condition):
 
 
 def test_the_heartbeat_goes_on_while_inside_and_ends_after(datastore, clock, engine, ref):
-    state = HealState(datastore, clock=clock, sleep=clock.sleep, executions=engine, heartbeat_seconds=0.01)
+    state = HealState(
+        datastore, clock=clock, steady=clock, sleep=clock.sleep, executions=engine, heartbeat_seconds=0.01
+    )
     beats = []
     datastore.before = lambda operation: beats.append(threading.current_thread()) if operation == "set" else 0
     with state.alive(ref):
@@ -250,6 +258,7 @@ def test_a_process_whose_engine_died_gives_no_sign_of_life(datastore, clock, eng
     state = HealState(
         datastore,
         clock=clock,
+        steady=clock,
         sleep=clock.sleep,
         executions=engine,
         heartbeat_seconds=0.01,
@@ -271,7 +280,9 @@ def beating():
 
 def test_three_missed_renewals_and_nothing_is_sent_any_more(datastore, clock, engine, ref):
     """The datastore takes every write but those of the heartbeat's thread."""
-    state = HealState(datastore, clock=clock, sleep=clock.sleep, executions=engine, heartbeat_seconds=0.01)
+    state = HealState(
+        datastore, clock=clock, steady=clock, sleep=clock.sleep, executions=engine, heartbeat_seconds=0.01
+    )
     failures = []
 
     def fail_in_thread(operation):
