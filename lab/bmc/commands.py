@@ -30,6 +30,7 @@ class Personality:
     device_available: bool = True
     power: bool = True
     watchdog: bytes = bytes([0x04, 0x00, 0x00, 0x00, 0x64, 0x00])  # use SMS/OS, no action, 10 s; not running
+    watchdog_told: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def answer(netfn: int, command: int, data: bytes, who: Personality) -> Answer:
                     who, watchdog=bytes([data[0] & (who.watchdog[0] | ~WATCHDOG_RUNNING & 0xFF)]) + data[1:]
                 ),
             )
-        case (0x06, 0x25):
+        case (0x06, 0x25) if who.watchdog_told:
             timer = who.watchdog
             return Answer(bytes([OK]) + timer + timer[4:6], who)  # the countdown of the lab stands still
         case (0x00, 0x01):

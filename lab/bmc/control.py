@@ -185,8 +185,8 @@ class Bmc:
         """The chassis power the BMC reports."""
         return self._do("personality", power=on)
 
-    def watchdog(self, running: bool) -> Status:
-        """The BMC's watchdog timer runs, or not."""
+    def watchdog(self, running: bool | None) -> Status:
+        """The BMC's watchdog timer runs, or not; None: it does not tell which (0xC1)."""
         return self._do("watchdog", running=running)
 
     def restore(self) -> Status:

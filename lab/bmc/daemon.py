@@ -218,7 +218,10 @@ class Daemon:
         elif do == "personality":
             await self._become(replace(self.who, **to))
         elif do == "watchdog":
-            self.who = commands.set_watchdog_running(self.who, bool(to["running"]))
+            told = to["running"] is not None
+            self.who = replace(
+                commands.set_watchdog_running(self.who, bool(to["running"])), watchdog_told=told
+            )
         elif do == "reboot":
             self.reboots += 1
             self._darken(0.0, to["seconds"])

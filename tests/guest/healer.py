@@ -18,6 +18,7 @@ import pytest
 
 COMMAND = Path(sys.executable).with_name("bmc-healer")
 HOST = "labhost"
+CONFIG = "bmc_healer.yaml"
 HEAL_SECONDS = 400.0  # the longest heal here takes 120 s on two idle cores, 220 s were seen on busy ones
 
 # Marks and limits are shortened where waiting proves nothing more; counter windows stay at their 10 s.
@@ -194,7 +195,7 @@ class Healer:
 
     def argv(self, *arguments: str) -> list[str]:
         """The command line, after the configuration was written."""
-        path = self._folder / "bmc_healer.yaml"
+        path = self._folder / CONFIG
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             json.dump(self.config, file)
@@ -250,6 +251,12 @@ class Healer:
 
 ALL_SETTINGS = {
     "watch": {*WATCH, "repeat_seconds", "ipmitool_limit", "kipmi_cpu_low", "bmc_failures"},
-    "guardrails": {*GUARDRAILS, "booting_seconds", "hang_proof_seconds"},
+    "guardrails": {
+        *GUARDRAILS,
+        "booting_seconds",
+        "hang_proof_seconds",
+        "heals_per_hour_fleet",
+        "heals_per_hour_label",
+    },
     "ladder": {*LADDER, "inband_limit", "probe_limit", "modprobe_limit"},
 }

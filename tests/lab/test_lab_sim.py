@@ -141,6 +141,8 @@ def test_what_the_bmc_says_of_itself(sim):
     sim.bmc.watchdog(True)
     assert "Device Available          : no" in sim.oob("mc", "info").out
     assert "Started/Running" in sim.oob("mc", "watchdog", "get").out
+    sim.bmc.watchdog(None)
+    assert "rsp=0xc1" in sim.oob("raw", "6", "0x25").err
     assert "Power is off" in sim.oob("chassis", "power", "status").out
     sim.oob("chassis", "power", "on")
     status = sim.bmc.status()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.guest.healer import CONFIG
 from tests.guest.outside import IDLE, THROTTLE, answers, assert_left_clean, assert_quiet
 
 BOOT = "cat /proc/sys/kernel/random/boot_id"
@@ -79,9 +81,11 @@ def assert_unharmed(lab: Any, was: Before) -> None:
     assert lab.bmc.status().chassis == ()
 
 
-def assert_no_secret(lab: Any, state: Path, heard: list[tuple[str, str]]) -> None:
-    """The BMC's password is in nothing that the product wrote or said."""
+def assert_no_secret(lab: Any, folder: Path, heard: list[tuple[str, str]], reports: Any) -> None:
+    """The BMC's password is in nothing that the product wrote or said; its configuration holds it."""
     secret = str(lab.password)
-    for path in state.rglob("*"):
-        assert not path.is_file() or secret.encode() not in path.read_bytes(), f"the password is in {path}"
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name != CONFIG:
+            assert secret.encode() not in path.read_bytes(), f"the password is in {path}"
     assert all(secret not in text for message in heard for text in message)
+    assert secret not in json.dumps(reports)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 from tests.guest.healer import HOST, Ended, Healer
@@ -71,3 +74,46 @@ def chat_injects(stage: Any) -> None:
     for more in ("{{ st2kv.system.x }}", "force=true", "rungs=oob", "dry_run=false", "host=other"):
         stage.ended = stage.healer.run("chat", f"bmc reset host {HOST} {more}")
         assert stage.ended.status in (2, 3), stage.ended
+
+
+def slow_datastore(stage: Any) -> None:
+    """A heal whose datastore is locked for 3 s, free for 1 s, and so on."""
+    stage.healer.run("status")  # makes it
+    over = threading.Event()
+
+    def hold() -> None:
+        (file,) = (stage.folder / "state").glob("*.db")
+        with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as database:
+            while not over.wait(1):
+                database.execute("BEGIN EXCLUSIVE")
+                over.wait(3)
+                database.execute("COMMIT")
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        stage.ended = stage.healer.heal()
+    finally:
+        over.set()
+        holder.join()
+
+
+D_STATE = "grep -l '^State:.D' $(grep -l '^Name:.ipmitool$' /proc/[0-9]*/status) | wc -l"
+
+
+def clients_in_d(stage: Any) -> None:
+    """Three clients that read what hangs: in D, however they are signalled, until the BMC answers."""
+    read = "read line < $(ls /sys/devices/platform/ipmi_bmc*/firmware_revision)"
+    stage.lab.guest(
+        f"printf '#!/bin/sh\\n{read}\\n' > /tmp/ipmitool; chmod +x /tmp/ipmitool; "
+        "for i in 1 2 3; do setsid /tmp/ipmitool > /dev/null 2>&1 < /dev/null & done"
+    )
+    assert stage.lab.guest(f"until [ $({D_STATE}) = 3 ]; do sleep 0.2; done").rc == 0
+
+
+def secret_in_argv(stage: Any) -> None:
+    """A client of monitoring hangs that was given the BMC's password on its command line, as `ps` shows."""
+    secret = stage.lab.password
+    command = f"/usr/lib/lab/ipmitool -I open -U admin -P {secret} sensor"
+    stage.lab.guest(f"setsid {command} > /dev/null 2>&1 < /dev/null &")
+    assert stage.lab.guest("cat /proc/[0-9]*/cmdline | tr '\\000' ' '").out.count(command)

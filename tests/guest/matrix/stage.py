@@ -62,8 +62,12 @@ class Stage:
         self.lab.scenes.pile_up(clients)
 
     def do_old_clients(self, clients: int) -> None:
-        """Clients that wait without a limit."""
+        """Clients that wait without a limit, all of them."""
         self.lab.scenes.pile_up_old(clients)
+        waiting = self.lab.guest(
+            f"until [ $(pidof ipmitool | wc -w) -ge {clients} ]; do sleep 0.2; done", timeout=WAIT_SECONDS
+        )
+        assert waiting.rc == 0, waiting
 
     def do_poll(self, _: bool) -> None:
         """Honest monitoring, once a second."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.guest.healer import HOST, Healer
@@ -32,20 +34,25 @@ def test_row(row: Row, lab, tmp_path, chat, record_property) -> None:
     assert lab.bmc.status().resets == (len(row.resets) if row.carried_out is None else row.carried_out)
     if stage.ended is not None:
         check(stage.ended, row.outcome, row.healed_by, row.says)
-    tried = [rung for one in stage.installations for rung in rungs(one)]
+    found = [report for one in stage.installations for report in reports(one)]
+    tried = [rung for report in found for rung in rungs(report)]
     assert row.walked(tried), tried
     assert sorted(title.removeprefix(f"{HOST}: ") for title in chat.titles) == sorted(row.told)
     afterwards.STATES[row.host](lab, was)
     if row.host != "rebooted":
         afterwards.assert_unharmed(lab, was)
-    afterwards.assert_no_secret(lab, tmp_path / "state", chat.heard)
+    afterwards.assert_no_secret(lab, tmp_path, chat.heard, found)
 
 
-def rungs(healer: Healer) -> list[str]:
-    """The rungs that were tried, in all heals, in order."""
+def reports(healer: Healer) -> list[dict[str, Any]]:
+    """Of all heals, in order."""
+    return [healer.report(incident["id"]) for incident in reversed(healer.incidents())]
+
+
+def rungs(report: dict[str, Any]) -> list[str]:
+    """The rungs that were tried in a heal, in order."""
     return [
         step["rung"]
-        for incident in reversed(healer.incidents())
-        for step in healer.report(incident["id"])["steps"]
+        for step in report["steps"]
         if not step["step"].startswith("gate_") and step["verdict"] in TRIED
     ]
