@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from misbehaving_bmc import MisbehavingBmc, silent_at
+from misbehaving_bmc import MisbehavingBmc
 from redfish_mock import BMC1, HEALTHY, LOGIN, RESET, ROOT, serving
 
+NO_SESSION = {"open": 0x01}  # RMCP+ Open Session: insufficient resources
 COMMAND = Path(sys.executable).with_name("bmc-healer")
 TASKS = {
     f"{ROOT}/TaskService/Tasks": {"Members": [{"@odata.id": f"{ROOT}/TaskService/Tasks/1"}]},
@@ -48,10 +49,10 @@ def configure(folder, port, url):
         (MUTE, 0, "could not be asked"),
         (TASKS, 0, "A Redfish task of the BMC is not finished"),
     ],
-    ids=["well", "updating", "does not say", "a task runs"],
+    ids=["well", "updating", "mute", "task"],
 )
 def test_the_reset_goes_through_redfish_unless_the_bmc_is_under_update(tmp_path, answers, sent, said):
-    with MisbehavingBmc(silent_at("open")) as lan, serving(answers=answers) as (web, _):
+    with MisbehavingBmc(status=NO_SESSION) as lan, serving(answers=answers) as (web, _):
         config = configure(tmp_path, lan.port, web.url)
         command = [COMMAND, "--config", config, "--state-dir", tmp_path / "state", "heal", "web", "--force"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
