@@ -34,7 +34,8 @@ class Machine:
     """What a guest is made of.
 
     kcs_port: the simulated BMC's port, None for a machine without IPMI; irq: of the KCS interface, 0 for none
-    (kipmi polls); smbios_uuid: as 32 hexadecimal digits
+    (kipmi polls); second: the number of another KCS interface, which has a BMC of QEMU's own
+    smbios_uuid: as 32 hexadecimal digits
     """
 
     name: str
@@ -45,6 +46,7 @@ class Machine:
     load_driver: bool
     memory_mb: int = 256
     cpus: int = 2
+    second: int | None = None
 
 
 def qemu_command(machine: Machine, run_dir: Path, ssh_port: int) -> list[str]:
@@ -58,15 +60,18 @@ def qemu_command(machine: Machine, run_dir: Path, ssh_port: int) -> list[str]:
     argv += ["-chardev", f"file,id=console,path={run_dir / 'console.log'}", "-serial", "chardev:console"]
     argv += ["-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22"]
     argv += ["-device", "virtio-net-pci,netdev=net,romfile="]
+    other = ["-device", "ipmi-bmc-sim,id=other", "-device", "isa-ipmi-kcs,bmc=other,ioport=0xcaa,irq=0"]
+    if machine.second == 1:  # the guest numbers them from the last to the first
+        argv += other
     if machine.kcs_port is not None:
         argv += ["-chardev", f"socket,id=kcs,host=127.0.0.1,port={machine.kcs_port},reconnect=1"]
         argv += [
             "-device",
-            "ipmi-bmc-extern,id=bmc,chardev=kcs",
+            "ipmi-bmc-extern,id=own,chardev=kcs",
             "-device",
-            f"isa-ipmi-kcs,bmc=bmc,irq={machine.irq}",
+            f"isa-ipmi-kcs,bmc=own,irq={machine.irq}",
         ]
-    return argv
+    return argv + other if machine.second == 0 else argv
 
 
 class Guest:

@@ -24,6 +24,7 @@ class Lab:
     driver: "legacy" (kipmi at 100 % when hung), "stock", or "builtin" (no module, so no rmmod)
     kernel: 5.10, 6.1, 6.12, 7.2, or its Debian suite
     irq: of the KCS interface, 0 for none (then kipmi polls); ipmi: False for a machine without IPMI
+    second: the number (0 or 1) of another KCS interface, whose BMC is QEMU's own, always well, without LAN
     bmc_guid: when the BMC shall not be this machine's (default: the machine's SMBIOS UUID)
     password: of every user of the BMC
 
@@ -43,6 +44,7 @@ class Lab:
         name: str = "labhost",
         load_driver: bool = True,
         ipmi: bool = True,
+        second: int | None = None,
         bmc_guid: str | None = None,
         firmware: str = "9.08",
         password: str = ADMIN.password,
@@ -52,6 +54,7 @@ class Lab:
             raise LabError(f"{name!r} is no host name for a guest: lower case letters, digits and dashes are")
         self.name, self.driver, self.kernel = name, driver, kernel
         self._irq, self._load_driver, self._ipmi = irq, load_driver and ipmi, ipmi
+        self._second = second
         self.sim = BmcSim(
             name=name,
             guid=bmc_guid,
@@ -81,6 +84,7 @@ class Lab:
                 irq=self._irq,
                 smbios_uuid=self.smbios_uuid,
                 load_driver=self._load_driver,
+                second=self._second,
             )
             self._guest = Guest(machine, self.run_dir)
             self.key_file, self.known_hosts = self._guest.key_file, self._guest.known_hosts

@@ -93,12 +93,12 @@ def test_noise_from_the_bmc_is_no_answer(stock, healer):
 
 def test_chat_that_is_down_holds_up_nothing_and_hears_it_later(stock, healer, chat):
     healer.config["notify"] = [{"url": chat.url}]
-    chat.down = True
+    chat.status = 503
     hang(stock)
     heal = healer.start("heal", HOST)
     stock.bmc.wait(lambda now: bool(now.received), seconds=120, what="the reset")
     assert chat.heard == []
-    chat.down = False
+    chat.status = 200
     assert heal.finish() == 0
     deadline = time.monotonic() + 60  # what waits is tried again after 30 s, by whoever comes then
     while len(chat.heard) < 2 and time.monotonic() < deadline:

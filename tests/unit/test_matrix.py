@@ -41,6 +41,14 @@ def test_a_rung_may_be_optional() -> None:
     assert not row.walked(["oob"]) and not row.walked(["reap", "reap", "oob", "load"])
 
 
+def test_chat_may_be_told_more_often_and_never_less() -> None:
+    told = ("healing +", "healed")
+    row = Row("a", "x", outcome="healed", told=told, story=({"heal": None},))
+    assert row.hears(["healed", "healing"]) and row.hears(["healing", "healing", "healed"])
+    for titles in ([], ["healed"], ["healing"], ["healing", "healed", "healed"], ["healing", "healed", "x"]):
+        assert not row.hears(titles)
+
+
 def test_every_state_of_a_host_can_be_looked_for() -> None:
     assert set(afterwards.STATES) == set(HOST_STATES)
 

@@ -10,7 +10,7 @@ says                a part of its sentence; a list: every one
 rungs               the rungs that were tried in all heals of the story, in order; `(reap)`: perhaps
 resets              reset commands that reached the BMC, by channel, in order
 carried_out         how many of them it carried out (default: all)
-told                titles that chat heard, without the host's name
+told                titles that chat heard, without the host's name; `BMC healed +`: once or more often
 host                the host afterwards: a word of HOST_STATES, see `afterwards.py`
 everyday            `make test` plays it in the guest, too
 played              `make test` plays it on a played host (tests/guest/played)
@@ -66,6 +66,12 @@ class Row:
         """Whether these are the row's rungs."""
         wanted = "".join(f"(?:{rung[1:-1]} )?" if rung[0] == "(" else f"{rung} " for rung in self.rungs)
         return re.fullmatch(wanted, "".join(f"{rung} " for rung in tried)) is not None
+
+    def hears(self, titles: Sequence[str]) -> bool:
+        """Whether these are what chat should have heard, in any order."""
+        often = {one[:-2] for one in self.told if one.endswith(" +")}
+        once = sorted(one for one in self.told if not one.endswith(" +"))
+        return sorted(one for one in titles if one not in often) == once and often <= set(titles)
 
     @property
     def proof(self) -> str:

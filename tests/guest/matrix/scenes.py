@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from tests.guest.healer import HOST, Ended, Healer
+from tests.guest.payload import kipmi_high_cpu
+
+ROOT = Path(__file__).parents[3]
 
 HOTMOD = "/sys/module/ipmi_si/parameters/hotmod"
+STORM_SECONDS = 800
 RACK = 6  # its BMCs at addresses of loopback where nobody listens
 
 
@@ -117,3 +125,25 @@ def secret_in_argv(stage: Any) -> None:
     command = f"/usr/lib/lab/ipmitool -I open -U admin -P {secret} sensor"
     stage.lab.guest(f"setsid {command} > /dev/null 2>&1 < /dev/null &")
     assert stage.lab.guest("cat /proc/[0-9]*/cmdline | tr '\\000' ' '").out.count(command)
+
+
+def hundred_triggers(stage: Any) -> None:
+    """Some of one incident, some of others; all but one are refused, and what healed is what ended."""
+    command = stage.healer.argv()
+    config, state = command[command.index("--config") + 1], command[command.index("--state-dir") + 1]
+    payloads = [kipmi_high_cpu(f"{HOST}:0:{number % 10}") for number in range(100)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.guest.matrix.storm", config, state],
+        cwd=ROOT,
+        input=json.dumps(payloads),
+        capture_output=True,
+        text=True,
+        timeout=STORM_SECONDS,
+        check=True,
+    )
+    told = json.loads(ran.stdout)
+    assert told["seconds"] < 5, "they did not come at once"
+    outcomes = [one.get("outcome") for one in told["ended"]]
+    assert (len(outcomes), outcomes.count("refused")) == (100, 99), outcomes
+    (healed,) = [one for one in told["ended"] if one["outcome"] != "refused"]
+    stage.ended = Ended(0, healed, "")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.guest.healer import HOST, Child, Ended, Healer
-from tests.guest.matrix import scenes
+from tests.guest.matrix import deaths, scenes
 from tests.guest.matrix.afterwards import Before, before
 from tests.guest.outside import answered_on, hang, poll
-from tests.guest.payload import bmc_recovered, kipmi_high_cpu
+from tests.guest.payload import bmc_recovered, heal_overdue, kipmi_high_cpu
 
 WAIT_SECONDS = 150.0
 ACTS = ("heal", "start", "serve", "trigger", "scene")
@@ -91,6 +91,11 @@ class Stage:
         """A function of scenes.py."""
         getattr(scenes, name)(self)
 
+    def do_chat(self, changes: Mapping[str, Any]) -> None:
+        """How chat behaves from now on."""
+        for name, value in changes.items():
+            setattr(self.chat, name, value)
+
     # ---- how the product is set up
 
     def do_settings(self, changes: dict[str, Any]) -> None:
@@ -136,6 +141,20 @@ class Stage:
         status = self.child.finish()
         self.ended = Ended(status, self.healer.incidents()[0], "")
 
+    def do_dies(self, when: str) -> None:
+        """`before`, `during` or `after`, and a rung: the heal is killed, with all its processes."""
+        assert self.child is not None
+        deaths.kill(self.child, self.folder / "state", *when.split())
+
+    def do_machine(self, what: str) -> None:
+        """`boots`: what runs the product was off and on again."""
+        assert what == "boots"
+        deaths.boot(self.folder / "state")
+
+    def do_tidied(self, outcome: str) -> None:
+        """The product is started again and ends what has died, its lock is free in time."""
+        check(deaths.tidied(self.healer), outcome, "", ("ended without a result",))
+
     def do_serve(self, _: bool) -> None:
         """`bmc-healer run`."""
         self.child = self.healer.serve()
@@ -149,6 +168,18 @@ class Stage:
         """End the service."""
         assert self.child is not None
         self.child.close()
+
+    def do_deaf(self, _: bool) -> None:
+        """Chat was asked and has heard nothing."""
+        assert self.chat.asked and not self.chat.heard
+
+    def do_heard(self, messages: int) -> None:
+        """What waits is tried again by whoever comes: in the end chat has heard so many messages."""
+        deaths.until(lambda: self._told() >= messages, WAIT_SECONDS, f"{messages} messages", pause=3.0)
+
+    def _told(self) -> int:
+        self.healer.trigger("heal.overdue", **heal_overdue({"id": "none", "execution": ""}))
+        return len(set(self.chat.titles))
 
     # ---- what is waited for, and checked on the way
 
