@@ -110,8 +110,8 @@ D_STATE = "grep -l '^State:.D' $(grep -l '^Name:.ipmitool$' /proc/[0-9]*/status)
 
 
 def clients_in_d(stage: Any) -> None:
-    """Three clients that read what hangs: in D, however they are signalled, until the BMC answers."""
-    read = "read line < $(ls /sys/devices/platform/ipmi_bmc*/firmware_revision)"
+    """Three clients that read what hangs (after 10 s of remembered answers): in D until the BMC answers."""
+    read = "while :; do read line < /sys/devices/platform/ipmi_bmc.0/firmware_revision; sleep 0.5; done"
     stage.lab.guest(
         f"printf '#!/bin/sh\\n{read}\\n' > /tmp/ipmitool; chmod +x /tmp/ipmitool; "
         "for i in 1 2 3; do setsid /tmp/ipmitool > /dev/null 2>&1 < /dev/null & done"

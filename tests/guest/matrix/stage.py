@@ -32,6 +32,7 @@ class Stage:
         self.was: Before | None = None
         self.child: Child | None = None
         healer.settings(rmmod_limit=20)  # a busy machine needs more than 4 s
+        healer.settings(hung_client_seconds=10)  # less than the diagnosis takes: who hung before it is reaped
         healer.config["notify"] = [{"url": chat.url}]
 
     def play(self, story: tuple[dict[str, Any], ...]) -> None:
