@@ -64,7 +64,7 @@ class Bench:
             hang(self.lab)
             told = healer.heal()
             self.must(told.ending == (0, "healed", "oob"), f"{name}: {told.sentence}")
-            return told, rungs(healer)
+            return told, rungs(healer.report(told.told["incident"]))
         finally:
             healer.close()
 
@@ -145,7 +145,7 @@ def queued_removed(bench: Bench) -> Lines:
     bench.must(back.state == "done", f"load after a queued reset: {back.sentence}")
     # What is `done` closes the reset's intent as dropped (verbs/host_rungs.py); what is stuck keeps it open.
     bench.must(gone.state != "done" or seen == "lan", f"removed, and yet the resets are {seen}")
-    return {"the same, hotmod remove in between": f"{gone.state}; resets: {seen}"}
+    return {"that reset, after hotmod remove": f"{gone.state}; resets: {seen}"}
 
 
 def unload_pending(bench: Bench) -> Lines:
