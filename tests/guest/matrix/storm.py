@@ -17,10 +17,10 @@ def main() -> None:
     config, state = (Path(argument) for argument in sys.argv[1:])
     payloads = json.load(sys.stdin)
     with engine.runner(Options(config, state)) as running:
-        begun = time.monotonic()
+        since = time.monotonic()
         started = [running.inject_trigger("bmc_healer.kipmi.high_cpu", payload) for payload in payloads]
-        seconds = time.monotonic() - begun
-        ended = [running.wait(identity) for one in started for identity in one.started.values()]
+        seconds = time.monotonic() - since
+        ended = [running.wait(begun.id) for one in started for begun in one.started.values()]
     print(json.dumps({"seconds": seconds, "ended": [document(one) for one in ended]}, default=str))
 
 
