@@ -52,6 +52,7 @@ class Bridge:
     """:param kind: `kipmi` or `bmc`; the latter also looks for overdue heals and for messages that wait
     :param service: the sensor's service: a datastore, and the first `dispatch`
     :param engine: None where all this is done for us (packrunner)
+    :param steady: seconds of a clock that nobody sets: how long ago something was
     :param me: which of several sensors that share a fleet; None: as this process tells
     """
 
@@ -64,6 +65,7 @@ class Bridge:
         *,
         engine: Engine | None = None,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
         me: Member | None = None,
     ) -> None:
         self._kind = kind
@@ -72,7 +74,7 @@ class Bridge:
         self._config = config
         self._logger = logger
         self._engine = engine
-        self._clock = clock
+        self._steady = steady
         self._settings = _watch_settings(config)
         self._ledger = Ledger(kind, service, clock, me)
         self._members = self._ledger.members
@@ -103,7 +105,7 @@ class Bridge:
             self._child = None
 
     def _turn(self) -> None:
-        now = self._clock()
+        now = self._steady()
         if self._child is not None:
             self._child.flush()
             if len(self._lines) < BACKLOG:
@@ -159,7 +161,7 @@ class Bridge:
 
     def _restart(self, why: str) -> None:
         self.close()
-        now = self._clock()
+        now = self._steady()
         if now - self._started >= STEADY_SECONDS:
             self._starts, self._next_start = 0, now
         self._logger.error("%s; it is started again", why)

@@ -99,7 +99,7 @@ def advance(
         return _open(illness, illness.incident, look, settings, now)
     if look.signature is None:
         return Illness(), Event.NONE
-    since = illness.pending_since or now
+    since = min(illness.pending_since or now, now)
     if held or now - since < settle_seconds or not _decided(look, lan, now - since, booting_seconds):
         return Illness(pending_since=since), Event.NONE
     incident = Incident(
@@ -112,6 +112,11 @@ def advance(
         told_at=now,
     )
     return Illness(incident), Event.ONSET
+
+
+def told_lately(incident: Incident, settings: WatchSettings, now: float) -> bool:
+    """It is not to be told again yet. What was told in the future was told before the clock was set back."""
+    return 0.0 <= now - incident.told_at < settings.repeat_seconds
 
 
 def acknowledge(illness: Illness, keys: frozenset[str]) -> Illness:
@@ -143,6 +148,6 @@ def _open(
         return Illness(pending_since=now), Event.RECOVERED
     else:
         illness = replace(illness, good=0, answered=False)
-    if incident.acknowledged or now - incident.told_at < settings.repeat_seconds:
+    if incident.acknowledged or told_lately(incident, settings, now):
         return illness, Event.NONE
     return replace(illness, incident=replace(incident, told_at=now)), Event.REPEAT

@@ -73,7 +73,7 @@ class KipmiWatch:
     async def run(self) -> None:
         """Watch until cancelled."""
         window = self._config.watch.counter_window_seconds
-        swept_all = 0.0
+        swept_all = float("-inf")
         warned: str | None = None
         while True:
             try:
@@ -85,8 +85,9 @@ class KipmiWatch:
                 if error.sentence != warned:
                     warned = error.sentence
                     self._lines.log("error", warned)
-            everybody = self._clock() - swept_all >= self._config.watch.poll_seconds
-            swept_all = self._clock() if everybody else swept_all
+            now = time.monotonic()
+            everybody = now - swept_all >= self._config.watch.poll_seconds
+            swept_all = now if everybody else swept_all
             await self._ask_lan([p for p in self._patients.values() if everybody or p.closely])
             self._assess_mass()
             self._keep(self._clock())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bmc_healer.config.settings import WatchSettings
 
-from .hysteresis import UNRESPONSIVE, Event, Incident
+from .hysteresis import UNRESPONSIVE, Event, Incident, told_lately
 from .lan import LanSeen, seen
 
 
@@ -61,7 +61,7 @@ def swept(patient: LanPatient, alive: bool, settings: WatchSettings, now: float)
         return after, Event.NONE
     if after.good >= settings.recover_polls:
         return replace(after, incident=None, good=0), Event.RECOVERED
-    if incident.acknowledged or alive or now - incident.told_at < settings.repeat_seconds:
+    if incident.acknowledged or alive or told_lately(incident, settings, now):
         return after, Event.NONE
     return replace(after, incident=replace(incident, told_at=now)), Event.REPEAT
 

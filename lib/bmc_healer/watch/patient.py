@@ -101,7 +101,8 @@ class Patient:
             and self.illness.pending_since is None
             and look.clients < settings.ipmitool_limit
             and self.lan_verdict(config, now) in ("alive", "unknown")
-            and (unlearnt or now - self.last_answer >= settings.probe_seconds)
+            # An answer of the future came before the clock was set back.
+            and (unlearnt or not 0.0 <= now - self.last_answer < settings.probe_seconds)
         )
 
     def probed(self, config: Config, now: float) -> None:

@@ -21,6 +21,7 @@ from bmc_healer.watch.bridge import Bridge
 from bmc_healer.watch.child import ChildLost, WatchChild
 from bmc_healer.watch.members import Member
 from bmc_healer.watch.share import owns, share_of
+from tests.unit.clock import Clock
 from tests.unit.state.fake_datastore import SensorService
 
 CONFIG = {"mode": "observe", "hosts": {"here": {"transport": "local"}}, "watch": {"repeat_seconds": 60}}
@@ -59,9 +60,10 @@ def service():
 def make(service, clock):
     made = []
 
-    def bridge(kind="kipmi", config=CONFIG, engine=None, me=None):
+    def bridge(kind="kipmi", config=CONFIG, engine=None, me=None, steady=clock):
         logger = logging.getLogger("sensor")
-        made.append(Bridge(kind, service, config, logger, engine=engine, clock=clock, me=me))
+        clocks = {"clock": clock, "steady": steady}
+        made.append(Bridge(kind, service, config, logger, engine=engine, **clocks, me=me))
         return made[-1]
 
     yield bridge
@@ -81,7 +83,7 @@ def poll_until(bridge, condition, seconds=15.0):
 
 def say(bridge, *lines):
     """As if the watch process had said it."""
-    bridge._hear([json.dumps(line).encode() for line in lines], bridge._clock())
+    bridge._hear([json.dumps(line).encode() for line in lines], bridge._steady())
 
 
 def pid_of(bridge):
@@ -207,6 +209,21 @@ def test_an_acknowledgement_reaches_the_process_and_is_kept(make, service, clock
     clock.now += 20
     bridge.poll()
     assert len(sent) == 1
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_from_being_looked_at(make, service, clock):
+    steady = Clock(1000.0)
+    bridge = make(steady=steady)
+    bridge.poll()
+    say(bridge, STORE)
+    bridge.poll()
+    clock.now -= 86400
+    steady.now += 20
+    HealState(service, clock=clock).acknowledge("here", INCIDENT["key"])
+    sent = []
+    bridge._child.send = sent.append
+    bridge.poll()
+    assert sent == [{"acknowledged": ["here:b00t:1"]}]
 
 
 def test_a_restarted_sensor_gives_back_what_was_kept(make, service):

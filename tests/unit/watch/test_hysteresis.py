@@ -6,6 +6,7 @@ from .samples import FIRST, IDLE, POLLED, SLOW, STUCK, STUCK_BY_INTERRUPT, serie
 
 SETTINGS = WatchSettings()
 NOW = 1_795_000_000.0
+BOOTING = 600.0
 WELL = judge(series(POLLED, POLLED, POLLED), SETTINGS)
 QUIET = judge(series(IDLE, IDLE, IDLE), SETTINGS)
 ILL = judge(series(STUCK, STUCK, STUCK), SETTINGS)
@@ -23,7 +24,7 @@ def step(illness, look, now=NOW, lan="alive", held=False, settle=0.0):
         boot_id=FIRST.boot_id,
         held=held,
         settle_seconds=settle,
-        booting_seconds=600.0,
+        booting_seconds=BOOTING,
         settings=SETTINGS,
         now=now,
     )
@@ -79,6 +80,18 @@ def test_a_trigger_is_repeated_until_somebody_takes_it_up():
     assert event is Event.REPEAT
     illness = acknowledge(illness, frozenset({illness.incident.key}))
     assert step(illness, ILL, NOW + 9999)[1] is Event.NONE
+
+
+def test_a_clock_that_was_set_back_since_keeps_nothing_back():
+    illness, _ = step(Illness(), ILL)
+    illness, event = step(illness, ILL, NOW - 86400)
+    assert event is Event.REPEAT
+    assert step(illness, ILL, NOW - 86400 + 599)[1] is Event.NONE
+    pending = Illness(pending_since=NOW)
+    for seconds in (0, BOOTING - 1):
+        pending, event = step(pending, ILL, NOW - 86400 + seconds, lan="unknown")
+        assert event is Event.NONE
+    assert step(pending, ILL, NOW - 86400 + BOOTING, lan="unknown")[1] is Event.ONSET
 
 
 def test_a_relapse_after_it_was_taken_up_is_another_illness():

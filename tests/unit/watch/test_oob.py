@@ -48,10 +48,10 @@ def test_a_refuted_suspicion_starts_again():
 
 
 def test_an_incident_is_repeated_and_ends_after_two_answers():
-    patient = confirmed(sweeps(True, False, False, False)[0], "db01", NOW + 180)
+    patient = confirmed(sweeps(True, False, False, False)[0], "db01", NOW)
     assert patient.incident.since == NOW + 60
     assert not patient.suspect(SETTINGS)
-    silent, told = sweeps(*[False] * 21, patient=patient)
+    silent, told = sweeps(*[False] * 20, patient=patient)
     assert told.count(Event.REPEAT) == 1
     patient, told = sweeps(True, False, True, True, patient=silent)
     assert told[-1] is Event.RECOVERED

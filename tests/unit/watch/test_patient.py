@@ -40,6 +40,7 @@ def patient(*windows, first=FIRST, **changes):
         (patient(IDLE, first=replace(FIRST, counters={})), False),  # no driver
         (patient(IDLE, last_answer=NOW - HOUR + 1), False),
         (patient(IDLE, last_answer=NOW, ask_at=NOW), True),
+        (patient(IDLE, last_answer=NOW + 86400), True),  # the clock was set back since
         (patient(IDLE, last_answer=NOW, ask_at=NOW + 1), False),
         (patient(IDLE, illness=Illness(pending_since=NOW)), False),
         (patient(IDLE, lan=LanSeen(alive_at=NOW)), True),
