@@ -95,12 +95,13 @@ def tidied(healer: Healer) -> Ended:
 
 def _may_be_sent(state: Path, rung: str) -> bool:
     """Its intent is open and the heal is counted, which is the last thing before a deed is sent."""
-    kept = _kept(state)
-    opened = [v for k, v in kept.items() if ":intent:" in k and v["rung"] == rung and v["result"] is None]
-    return bool(opened) and any(":heal:" in key for key in kept)
+    found = kept(state)
+    opened = [v for k, v in found.items() if ":intent:" in k and v["rung"] == rung and v["result"] is None]
+    return bool(opened) and any(":heal:" in key for key in found)
 
 
-def _kept(state: Path) -> dict[str, Any]:
+def kept(state: Path) -> dict[str, Any]:
+    """All that is in the datastore."""
     uri = f"file:{state / 'packrunner.db'}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, timeout=20)) as base:
         return {name: json.loads(value) for name, value in base.execute("SELECT name, value FROM keyvalue")}

@@ -170,6 +170,12 @@ class Stage:
         assert self.child is not None
         self.child.close()
 
+    def do_learnt(self, what: str) -> None:
+        """Until the service has remembered it of the host."""
+        deaths.until(
+            lambda: any(what in key for key in deaths.kept(self.folder / "state")), WAIT_SECONDS, what
+        )
+
     def do_deaf(self, _: bool) -> None:
         """Chat was asked and has heard nothing."""
         assert self.chat.asked and not self.chat.heard
