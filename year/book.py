@@ -41,7 +41,7 @@ class Reset:
 
 @dataclass
 class Book:
-    """Everything that counts."""
+    """Everything that counts. `awaited`: hosts that a person has been told of and not seen to yet."""
 
     faults: list[Fault] = field(default_factory=list)
     resets: list[Reset] = field(default_factory=list)
@@ -50,12 +50,13 @@ class Book:
     harmless: Counter[str] = field(default_factory=Counter)
     false_heals: list[str] = field(default_factory=list)
     open: dict[str, Fault] = field(default_factory=dict)
+    awaited: set[str] = field(default_factory=set)
     _last: dict[str, Reset] = field(default_factory=dict)
 
     def began(self, host: str, kind: str, now: float) -> None:
-        """A fault; on a host that has one already it is the same."""
+        """A fault; on a host that has one already it is the same. Who is on the way there will see it."""
         if host not in self.open:
-            self.open[host] = Fault(host, kind, now)
+            self.open[host] = Fault(host, kind, now, told=now if host in self.awaited else None)
             self.faults.append(self.open[host])
 
     def ended(self, host: str, by: str, now: float) -> None:

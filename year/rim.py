@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 from unittest.mock import patch
 
@@ -229,6 +229,7 @@ def replaced(world: World) -> Iterator[None]:
     network = Network(world)
     places: dict[str, object] = {
         "verbs.begin_heal.FirstLook": Unseen,
+        "verbs.begin_heal.random": SimpleNamespace(SystemRandom=lambda: world.rng),
         "verbs.begin_heal.sweep": network.sweep,
         "verbs.end_heal.ping": network.ping,
         "verbs.host_rungs.ping": network.ping,

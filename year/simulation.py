@@ -54,7 +54,6 @@ class Simulation:
         self.world = World(self.loop, self.rng)
         self.memory = Memory(self.loop)
         self._paused: list[tuple[str, float, float]] = []
-        self._visits: set[str] = set()
         self._build(hosts)
         inventory = place / "hosts.json"
         inventory.write_text(json.dumps(self._inventory()))
@@ -161,10 +160,18 @@ class Simulation:
         self.book.outcomes[outcome] += 1
         if outcome == "refused" and what == "tell_end":
             self.book.refusals[str(told.get("rule", "other"))] += 1
-        if outcome == "healed" and self.world.hosts[host].bmc.ill:
+        if outcome == "healed" and self._was_ill(host, str(told.get("incident") or told["id"])):
             self.book.false_heals.append(host)
         if outcome in ("escalated", "relieved", "proposed"):
             self._visit(host)
+
+    def _was_ill(self, host: str, incident: str) -> bool:
+        """Whether it was ill when the last gate had looked: what hangs again after that is another fault."""
+        bmc, heal = self.world.hosts[host].bmc, self._runtime().state.incident(incident)
+        if heal is None:
+            raise RuntimeError(f"no report of {incident}")
+        gate = heal["steps"][-1]
+        return bmc.ill and bmc.ill_since <= gate["at"] + gate["seconds"]
 
     def _reset(self, bmc: Bmc, by: str) -> None:
         now, host = self.loop.now, self.world.host_of[bmc.name]
@@ -204,8 +211,8 @@ class Simulation:
         return any(target in targets and since < now < until for target, since, until in self._paused)
 
     def _visit(self, host: str) -> None:
-        if host not in self._visits:
-            self._visits.add(host)
+        if host not in self.book.awaited:
+            self.book.awaited.add(host)
             wait = 1800 + self.rng.expovariate(1 / WORKING)
             self.loop.after(wait, lambda: self._send_somebody(host))
 
@@ -215,7 +222,7 @@ class Simulation:
     def _see_to(self, name: str) -> None:
         """A person looks at the host, mends what is broken, and lets heals run again."""
         host = self.world.hosts[name]
-        self._visits.discard(name)
+        self.book.awaited.discard(name)
         if host.bmc.ill or not (host.driver and host.device):
             self.world.repair(host)
             self.book.ended(name, "person", self.loop.now)

@@ -29,7 +29,10 @@ class Switch:
 
 @dataclass
 class Bmc:
-    """`obeys`: what a cold reset does: `cures`, `ignores`, `dies`, `relapses` (hangs again within hours)."""
+    """`obeys`: what a cold reset does: `cures`, `ignores`, `dies`, `relapses` (hangs again within hours).
+
+    `ill_since`: when it last fell ill
+    """
 
     name: str
     address: str
@@ -44,6 +47,7 @@ class Bmc:
     dark_until: float = 0.0
     kcs_until: float = 0.0
     firmware: str = "2.41"
+    ill_since: float = 0.0
 
     def lan(self, now: float) -> bool:
         """It answers on the management network."""
@@ -189,6 +193,8 @@ class World:
     def hang(self, host: Host, *, hung: bool = True, deaf: bool = False) -> None:
         """The fault."""
         host.count(self.loop.now)
+        if not host.bmc.ill:
+            host.bmc.ill_since = self.loop.now
         host.bmc.hung, host.bmc.deaf = host.bmc.hung or hung, host.bmc.deaf or deaf
         self._changed(host)
 

@@ -90,3 +90,30 @@ def test_the_book_knows_a_second_reset_and_a_fault_that_nobody_heard_of():
     assert book.missed(7000.0) == [] and book.missed(7300.0) == book.faults
     book.said("db01", 600.0)
     assert book.missed(7300.0) == [] and book.longest_silence(7300.0) == 600.0
+
+
+def test_who_waits_for_a_person_already_is_not_missed():
+    book = Book(awaited={"db01"})
+    book.began("db01", "hung", 0.0)
+    book.began("db02", "hung", 0.0)
+    assert [fault.host for fault in book.missed(7300.0)] == ["db02"]
+
+
+def test_what_hangs_again_after_the_last_gate_was_healed_and_before_it_was_not(tmp_path):
+    simulation = Simulation(3, 1, tmp_path)
+    name, now = next(iter(simulation.world.hosts)), simulation.loop.now
+    gate = {"at": now, "seconds": 12.0}
+    heal = {"id": f"{name}-20261121-104512", "host": name, "started_at": now, "steps": [gate]}
+    simulation._runtime().state.save_incident(heal)
+    simulation.loop.now += 20
+    assert not simulation._was_ill(name, heal["id"])
+    simulation.world.hang(simulation.world.hosts[name])
+    assert not simulation._was_ill(name, heal["id"])
+    simulation.world.hosts[name].bmc.ill_since -= 9
+    assert simulation._was_ill(name, heal["id"])
+
+
+def test_a_seed_gives_the_same_again(run, tmp_path):
+    again = Simulation(HOSTS, 5, tmp_path, EVENTFUL, killed=0.2)
+    again.run(DAYS)
+    assert (again.book.resets, again.book.outcomes) == (run.book.resets, run.book.outcomes)
