@@ -18,6 +18,7 @@ from .signature import Look
 
 HIGH_CPU = "kipmi.high_cpu"
 UNRESPONSIVE = "bmc.unresponsive"
+SILENT = ("stuck_counters", "hosed_count", "hung_clients")  # signatures of a BMC that completes nothing
 
 
 class Event(str, Enum):
@@ -67,6 +68,8 @@ class Illness:
     :param good: good looks in a row; `answered`: a transaction completed in one of them
     :param eased: a good look with a completed transaction since somebody acknowledged the incident: should it
         begin again, that is another illness, which nobody has taken up yet
+    :param spoke: a transaction has completed since then: should the BMC fall silent, that is another one, too.
+        Who found honest work behind a spinning kipmi has not seen the hang that follows it
     """
 
     incident: Incident | None = None
@@ -74,6 +77,7 @@ class Illness:
     good: int = 0
     answered: bool = False
     eased: bool = False
+    spoke: bool = False
 
 
 def advance(
@@ -138,13 +142,15 @@ def _open(
     illness: Illness, incident: Incident, look: Look, settings: WatchSettings, now: float
 ) -> tuple[Illness, Event]:
     calm = (settings.kipmi_cpu_high + settings.kipmi_cpu_low) / 2
+    spoke = illness.spoke or (incident.acknowledged and (look.answering or not incident.silent))
+    illness = replace(illness, spoke=spoke)
     if look.signature is None and not look.suspicious and look.window.kipmi_percent < calm:
         answered = illness.answered or look.answering
         eased = illness.eased or (incident.acknowledged and answered)
         illness = replace(illness, good=illness.good + 1, answered=answered, eased=eased)
         if illness.good >= settings.recover_polls and (illness.answered or not incident.silent):
             return Illness(), Event.RECOVERED
-    elif illness.eased and look.signature is not None:
+    elif (illness.eased and look.signature is not None) or (illness.spoke and look.signature in SILENT):
         return Illness(pending_since=now), Event.RECOVERED
     else:
         illness = replace(illness, good=0, answered=False)

@@ -109,6 +109,23 @@ def test_a_relapse_after_it_was_taken_up_is_another_illness():
     assert illness.incident.key != first
 
 
+def test_a_hang_behind_honest_work_that_was_looked_at_is_another_illness():
+    busy, _ = events([SPINNING])
+    taken_up = acknowledge(busy, frozenset([busy.incident.key]))
+    assert events([SPINNING] * 100, taken_up)[1] == []
+    assert events([SPINNING, STUCK_ONCE, SPINNING], taken_up)[1] == []  # a window alone is nothing
+    illness, told = events([SPINNING, ILL, ILL], taken_up, seconds=60.0)
+    assert told == ["recovered", "onset"]
+    assert illness.incident.key != busy.incident.key and illness.incident.silent
+
+
+def test_a_hang_that_was_taken_up_is_told_once_however_long_it_lasts():
+    hung, _ = events([ILL])
+    taken_up = acknowledge(hung, frozenset([hung.incident.key]))
+    assert events([ILL] * 100, taken_up)[1] == []
+    assert events([ILL, SPINNING, ILL, ILL], taken_up, seconds=60.0)[1] == ["recovered", "onset"]
+
+
 def test_the_lan_side_decides():
     assert events([ILL] * 200, lan="booting")[1] == []
     assert events([ILL], lan="dark")[1] == ["onset"]
