@@ -68,7 +68,7 @@ class Illness:
     :param good: good looks in a row; `answered`: a transaction completed in one of them
     :param eased: a good look with a completed transaction since somebody acknowledged the incident: should it
         begin again, that is another illness, which nobody has taken up yet
-    :param spoke: a transaction has completed since then: should the BMC fall silent, that is another one, too.
+    :param spoke: a transaction has completed since then: should the BMC fall silent, that is another one too.
         Who found honest work behind a spinning kipmi has not seen the hang that follows it
     """
 
