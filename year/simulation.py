@@ -166,12 +166,11 @@ class Simulation:
             self._visit(host)
 
     def _was_ill(self, host: str, incident: str) -> bool:
-        """Whether it was ill when the last gate had looked: what hangs again after that is another fault."""
+        """Whether it was ill when the last gate began: what hangs again after that is another fault."""
         bmc, heal = self.world.hosts[host].bmc, self._runtime().state.incident(incident)
         if heal is None:
             raise RuntimeError(f"no report of {incident}")
-        gate = heal["steps"][-1]
-        return bmc.ill and bmc.ill_since <= gate["at"] + gate["seconds"]
+        return bmc.ill and bmc.ill_since <= heal["steps"][-1]["at"]
 
     def _reset(self, bmc: Bmc, by: str) -> None:
         now, host = self.loop.now, self.world.host_of[bmc.name]

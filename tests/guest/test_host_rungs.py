@@ -91,7 +91,9 @@ def test_from_hung_to_unloaded_to_healthy_with_one_reset(lab):
 def test_stuck_parameter_write_is_seen_and_left_alone(lab):
     with entered(lab) as access:
         lab.bmc.hang()
-        lab.guest("(setsid ipmitool mc info >/dev/null 2>&1 &); sleep 3; killall -9 ipmitool")
+        lab.guest("setsid ipmitool mc info > /dev/null 2>&1 &")
+        lab.bmc.wait(lambda now: now.swallowed > 0, seconds=60, what="a request that hangs")
+        lab.guest("killall -9 ipmitool")
         found = observe(access, windows=0)
         # The guest's driver is a module; hotmod is the same in both.
         built_in = replace(found, builtin=frozenset({"ipmi_si"}), modules={})

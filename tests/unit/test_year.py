@@ -102,8 +102,7 @@ def test_who_waits_for_a_person_already_is_not_missed():
 def test_what_hangs_again_after_the_last_gate_was_healed_and_before_it_was_not(tmp_path):
     simulation = Simulation(3, 1, tmp_path)
     name, now = next(iter(simulation.world.hosts)), simulation.loop.now
-    gate = {"at": now, "seconds": 12.0}
-    heal = {"id": f"{name}-20261121-104512", "host": name, "started_at": now, "steps": [gate]}
+    heal = {"id": f"{name}-20261121-104512", "host": name, "started_at": now, "steps": [{"at": now + 12}]}
     simulation._runtime().state.save_incident(heal)
     simulation.loop.now += 20
     assert not simulation._was_ill(name, heal["id"])
