@@ -18,8 +18,10 @@ Written by `make matrix`. {cpus} CPUs, {system}, Python {python}.
 
 Each row breaks one thing on purpose and says how the heal must end. Rows with a guest are played against
 the real kernel driver and checked from outside: the resets that the BMC itself counted, by channel, the state
-of the host, its boot, what chat heard. A row with a dash under rungs and resets is proven by a test of its
-own, which `tests/guest/matrix/rows` names.
+of the host, its boot, what chat heard. So a row fails by a reset that is wrong or double, by an end that chat
+did not hear, and by the BMC's password in anything that was written or said. A rung in brackets may be left
+out. A row with a dash under rungs and resets is proven by a test of its own, which
+`tests/guest/matrix/rows` names.
 
 {rows} rows, {good} as expected, {bad} not, {missing} not run; resets that should not have been: {wrong}.
 """
@@ -69,7 +71,7 @@ def report(rows: Sequence[tuple[Row, str]], all_results: Sequence[Result]) -> tu
         lines.setdefault(row.theme, []).append(_line(row, found, passed))
     text = HEAD.format(
         cpus=os.cpu_count(),
-        system=f"{platform.system()} {platform.release()}",
+        system=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         python=platform.python_version(),
         rows=len(rows),
         good=good,
