@@ -88,19 +88,30 @@ def test_from_hung_to_unloaded_to_healthy_with_one_reset(lab):
         assert lab.bmc.status().resets == 1
 
 
+def stuck_write(lab, access):
+    """A write to hotmod that hangs; whether the guest's driver is at the killed client's request is a race."""
+    lab.bmc.hang()
+    lab.guest("setsid ipmitool mc info > /dev/null 2>&1 &")
+    lab.bmc.wait(lambda now: now.swallowed > 0, seconds=60, what="a request that hangs")
+    lab.guest("killall -9 ipmitool")
+    found = observe(access, windows=0)
+    # The guest's driver is a module; hotmod is the same in both.
+    built_in = replace(found, builtin=frozenset({"ipmi_si"}), modules={})
+    return unload(access, built_in, watchdog_running=False, settings=LADDER, **deed())
+
+
 def test_stuck_parameter_write_is_seen_and_left_alone(lab):
-    with entered(lab) as access:
-        lab.bmc.hang()
-        lab.guest("setsid ipmitool mc info > /dev/null 2>&1 &")
-        lab.bmc.wait(lambda now: now.swallowed > 0, seconds=60, what="a request that hangs")
-        lab.guest("killall -9 ipmitool")
-        found = observe(access, windows=0)
-        # The guest's driver is a module; hotmod is the same in both.
-        built_in = replace(found, builtin=frozenset({"ipmi_si"}), modules={})
-        assert unload(access, built_in, watchdog_running=False, settings=LADDER, **deed()).state == "stuck"
-        found = observe(access, windows=0)
-        assert found.parameter_write_hangs and found.throttle_us is None
-        assert throttle(access, found, **deed()).state == "skipped"
+    for _ in range(3):
+        with entered(lab) as access:
+            told = stuck_write(lab, access)
+            if told.state == "stuck":
+                found = observe(access, windows=0)
+                assert found.parameter_write_hangs and found.throttle_us is None
+                assert throttle(access, found, **deed()).state == "skipped"
+                return
+        assert told.state == "done", told
+        lab.restore()
+    raise AssertionError(told)
 
 
 def test_a_user_without_rights_is_told_so(lab):
