@@ -89,7 +89,7 @@ def test_from_hung_to_unloaded_to_healthy_with_one_reset(lab):
 
 
 def stuck_write(lab, access):
-    """A write to hotmod that hangs; whether the guest's driver is at the killed client's request is a race."""
+    """A write to hotmod that hangs, if the driver is still at the request of the killed client: a race."""
     lab.bmc.hang()
     lab.guest("setsid ipmitool mc info > /dev/null 2>&1 &")
     lab.bmc.wait(lambda now: now.swallowed > 0, seconds=60, what="a request that hangs")
