@@ -41,7 +41,8 @@ alarm=
 exec 3<&0 </dev/null
 # Started before the command: `$!` is then empty in here until its own sleep runs.
 (
-    trap 'kill $! 2>/dev/null; exit 0' TERM
+    # KILL: a child that still has this shell's handler, before its exec, loses a TERM.
+    trap 'kill -KILL $! 2>/dev/null; exit 0' TERM
     sleep "$limit" &
     wait $!
     kill -USR1 $$
