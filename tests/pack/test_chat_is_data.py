@@ -14,7 +14,7 @@ from packrunner.errors import ParameterError
 from packrunner.runner import PackRunner
 from tests.pack.temporary import CONFIG, PACK
 
-EVALUATED = "4242"  # what the expressions below are worth
+EVALUATED = "136117223861"  # what the expressions below are worth; no time and no pid looks like it
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def runner(tmp_path_factory):
 @pytest.mark.parametrize(
     "text",
     [
-        "bmc heal h<%42*101%>",
-        "bmc reset h{{42*101}}",
-        "bmc reset db01 host=h<%42*101%>",
-        "bmc heal db01 asked_host=h<%42*101%>",
-        "bmc heal db01 h<%42*101%>",
+        "bmc heal h<%104729*1299709%>",
+        "bmc reset h{{104729*1299709}}",
+        "bmc reset db01 host=h<%104729*1299709%>",
+        "bmc heal db01 asked_host=h<%104729*1299709%>",
+        "bmc heal db01 h<%104729*1299709%>",
     ],
 )
 def test_an_expression_starts_no_heal(runner, text):
@@ -44,13 +44,16 @@ def test_an_expression_starts_no_heal(runner, text):
 
 def test_a_name_that_came_through_is_not_shown(runner):
     """Whatever an engine has made of it: begin_heal shows a name only when it is one of a host."""
-    reply = runner.chat("bmc heal db4242", "jane")
+    reply = runner.chat("bmc heal db136117223861", "jane")
     assert reply.text.startswith("Refused, nothing was reset.") and EVALUATED not in reply.text
     assert [child.task for child in runner.executions.list(parent=reply.execution.id)] == ["begin_heal"]
 
 
-@pytest.mark.parametrize("text", ["bmc diagnose <%42*101%>", "bmc status {{42*101}}", "bmc pause <%42*101%>"])
+@pytest.mark.parametrize(
+    "text",
+    ["bmc diagnose <%104729*1299709%>", "bmc status {{104729*1299709}}", "bmc pause <%104729*1299709%>"],
+)
 def test_the_other_commands_do_not_evaluate_at_all(runner, text):
     reply = runner.chat(text, "jane")
     assert EVALUATED not in reply.text + json.dumps(reply.execution.as_api())
-    assert "42*101" in reply.text and reply.text.endswith("e.g. db01.")
+    assert "104729*1299709" in reply.text and reply.text.endswith("e.g. db01.")
