@@ -21,10 +21,18 @@ def test_the_bios_is_remembered_for_the_day_on_which_the_host_cannot_be_looked_a
     seen = made.found(replace(made.host(), dmi=replace(made.host().dmi, bios_version="2.19")), made.bmc())
     look.remember(rt, rt.host("db01"), seen, diagnose(seen, WatchSettings(), GuardrailSettings()))
     memory = rt.state.memory("db01")
-    assert (memory.bios, memory.firmware) == ("2.19", None)
+    assert memory.bios == "2.19"
     unseen = replace(made.found(None, made.bmc()), memory=memory)
     told = look.evidence(unseen, diagnose(unseen, WatchSettings(), GuardrailSettings()))
     assert told["bios_remembered"] == "2.19"
+
+
+def test_the_firmware_is_remembered_though_in_band_hangs():
+    """A host that hung before it was ever seen well: the next refusal to heal it names its firmware."""
+    rt = runtime()
+    seen = made.found(made.host((made.STUCK,)), replace(made.bmc(), firmware="6.9"))
+    look.remember(rt, rt.host("db01"), seen, diagnose(seen, WatchSettings(), GuardrailSettings()))
+    assert rt.state.memory("db01").firmware == "6.9"
 
 
 @pytest.mark.parametrize(

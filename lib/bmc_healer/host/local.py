@@ -8,8 +8,7 @@ import tempfile
 from contextlib import suppress
 from typing import IO
 
-from ..errors import HostAccessError
-from .shell import Channel, Reader, ShellAccess
+from .shell import Channel, NotStartedError, Reader, ShellAccess
 
 
 class LocalAccess(ShellAccess):
@@ -34,8 +33,8 @@ class LocalAccess(ShellAccess):
                     start_new_session=True,
                 )
             except OSError as error:
-                raise HostAccessError(
-                    f"{argv[0]} could not be started ({error.strerror})", self._where, "install it"
+                raise NotStartedError(
+                    f"{argv[0]} could not be started ({error.strerror})", self._where
                 ) from None
         return await _LocalChannel.open(process)
 

@@ -122,7 +122,7 @@ def _clients(now: Snapshot) -> Iterator[ClientProcess]:
             (what.kind == "other" and not named) or (what.kind == "module" and not what.subcommand)
         ):
             continue
-        kind = "module" if any("hotmod" in frame for frame in line.stack) else what.kind
+        kind = "module" if line.writes else what.kind
         yield ClientProcess(
             pid=line.pid,
             start_ticks=line.start_ticks,
@@ -139,8 +139,8 @@ def _clients(now: Snapshot) -> Iterator[ClientProcess]:
 
 
 def _inside_driver(line: ProcessLine) -> bool:
-    """In D inside the IPMI driver, whatever the program: a write to hotmod, a read of firmware_revision."""
-    return line.state == "D" and any("ipmi" in frame for frame in (*line.stack, line.wchan))
+    """Whatever the program: a write to hotmod, or in D with a read of firmware_revision."""
+    return line.writes or (line.state == "D" and any("ipmi" in frame for frame in (*line.stack, line.wchan)))
 
 
 def _interface(name: str, snapshots: Sequence[Snapshot]) -> Interface:

@@ -34,6 +34,7 @@ class ProcessLine:
     wchan: str = ""
     stack: tuple[str, ...] = ()
     mark: str | None = None
+    writes: bool = False  # it is inside a write to a module parameter
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def _processes(plain: dict[str, list[str]]) -> Iterator[ProcessLine]:
     wchan = dict(_by_pid(plain.get("wchan", [])))
     stack = dict(_by_pid(plain.get("stack", [])))
     mark = dict(_by_pid(plain.get("mark", [])))
+    writers = _pairs(plain.get("parameters", [])).get("writing", "").split()
     for line in plain.get("stat", []):
         head, _, rest = line.rpartition(")")
         number, _, comm = head.partition(" (")
@@ -162,6 +164,7 @@ def _processes(plain: dict[str, list[str]]) -> Iterator[ProcessLine]:
                 wchan=(wchan.get(pid) or [""])[0].strip()[:64],
                 stack=tuple(_frame(frame) for frame in stack.get(pid, []) if frame.startswith("[<")),
                 mark=next((entry.partition("=")[2][:200] for entry in mark.get(pid, [])), None),
+                writes=number in writers,
             )
         except (ValueError, IndexError):
             continue  # it ended while it was read, or its name is odd

@@ -126,7 +126,7 @@ class ShellAccess(ABC):
         if not self._root:
             try:
                 trial = self._call(self._converse(["true"], _LOGIN_LIMIT, "", None, True, OUTPUT_LIMIT))
-            except _NoAnswerError as error:
+            except (_NoAnswerError, NotStartedError) as error:
                 self._sudo_says = error.said
             else:
                 self._privileged = trial.ok
@@ -176,6 +176,14 @@ class ShellAccess(ABC):
         self._thread = None
         if not self._loop.is_running():
             self._loop.close()
+
+
+class NotStartedError(HostAccessError):
+    """A program is not there, or may not be run by this user."""
+
+    def __init__(self, said: str, where: str) -> None:
+        self.said = said
+        super().__init__(said, where, "install it, or let the user run it")
 
 
 class _NoAnswerError(HostAccessError):

@@ -50,14 +50,27 @@ counters() {
     done
 }
 
+# What of IPMI processes have open: "h PID DEVICE", and "w PID" who may write a module parameter.
+open_files() {
+    [ -d /sys/module/ipmi_si ] || grep -q ' ipmidev$' /proc/devices || return 0
+    # One ls for all processes: numeric (no name service), symbolic links not followed
+    ls -n /proc/[0-9]*/fd | awk '
+        /^\/proc\// { split($1, part, "/"); next }
+        / -> \/sys\/module\/[^\/]+\/parameters\// && substr($1, 3, 1) == "w" { print "w", part[3] }
+        sub(/.* -> \/dev\/ipmi/, "/dev/ipmi") { print "h", part[3], $1 }'
+}
+
 processes() {
-    # /proc/PID/stat of the processes whose name matters, and of everything of user space in D
-    stats=$(cat /proc/[0-9]*/stat | awk -v names="$1" '
+    writers=$(printf '%s\n' "$opened" | awk '$1 == "w" { printf " %s ", $2 }')
+    # /proc/PID/stat of the processes whose name matters, of everything of user space in D, and of a write to a
+    # module parameter that goes on: one that hangs is now in D, now running
+    stats=$(cat /proc/[0-9]*/stat | awk -v names="$1" -v writers="$writers" '
         match($0, /\(.*\)/) {
             name = substr($0, RSTART + 1, RLENGTH - 2)
             rest = substr($0, RSTART + RLENGTH + 1)
             split(rest, field, " ")
-            if (name ~ names || (field[1] == "D" && field[2] != 2)) print
+            writes = field[1] == "R" && index(writers, " " $1 " ")
+            if (name ~ names || (field[1] == "D" && field[2] != 2) || writes) print
         }')
     fact uptime /proc/uptime
     echo '@@ stat'
@@ -73,23 +86,21 @@ processes() {
     head -c 64 /dev/null $(files wchan $pids)
     echo
     safe=
-    for word in $(printf '%s\n%s\n' "$stacks" "$stats" | awk '
+    for word in $(printf '%s\n%s\n' "$stacks" "$stats" | awk -v writers="$writers" '
         /^==> / { split($2, part, "/"); pid = part[3]; next }
         /^\[</ {
             seen[pid] = 1
             if (/fault|mmap|munmap|mprotect|execve|exit_mm/) locked[pid] = 1
-            if (/hotmod|param_attr|kernel_param/) print "writing"
             next
         }
         match($0, /\(.*\)/) {
             split(substr($0, RSTART + RLENGTH + 1), field, " ")
             if (field[2] == 2) next
-            if (field[1] == "D" && !seen[$1]) print "unknown"
+            if (field[1] ~ /[DR]/ && index(writers, " " $1 " ")) print "w" $1
             if (field[1] != "D" || (seen[$1] && !locked[$1])) print $1
         }'); do
         case $word in
-            writing) writing=1 unknown=1 ;;
-            unknown) unknown=1 ;;
+            w*) writing="$writing ${word#w}" ;;
             *) safe="$safe $word" ;;
         esac
     done
@@ -111,29 +122,25 @@ driver() {
     echo '@@ nodes'
     ls -nd /dev/ipmi[0-9]* /dev/ipmi/[0-9]* /dev/ipmidev/[0-9]*
     echo '@@ holders'
-    # Built in, ipmi_devintf has no entry in /sys/module either: the majors tell.
-    if grep -q ' ipmidev$' /proc/devices && [ "$(awk '$1 == "ipmi_devintf" { print $3 }' /proc/modules)" != 0 ]; then
-        # One ls for all processes: numeric (no name service), symbolic links not followed
-        ls -n /proc/[0-9]*/fd | awk '
-            /^\/proc\// { split($1, part, "/"); next }
-            sub(/.* -> \/dev\/ipmi/, "/dev/ipmi") { print part[3], $1 }' |
-            while read -r pid device; do
-                line=
-                read -r line < "/proc/$pid/stat"
-                name=${line#*(}
-                printf '%s %s %s\n' "$pid" "$device" "${name%)*}"
-            done
-    fi
+    printf '%s\n' "$opened" | while read -r what pid device; do
+        [ "$what" = h ] || continue
+        line=
+        read -r line < "/proc/$pid/stat"
+        name=${line#*(}
+        printf '%s %s %s\n' "$pid" "$device" "${name%)*}"
+    done
     echo '@@ parameters'
-    [ -z "$writing" ] || echo writing=1
+    [ -z "$writing" ] || echo "writing=$writing"
     file=/sys/module/ipmi_si/parameters/kipmid_max_busy_us
-    [ -n "$unknown" ] || [ ! -r "$file" ] || { line=; read -r line < "$file"; echo "throttle=$line"; }
+    # Who may not see what others have open does not know that nobody writes.
+    [ -n "$writing" ] || [ ! -r /proc/1/fd ] || [ ! -r "$file" ] || { line=; read -r line < "$file"; echo "throttle=$line"; }
 }
 
 main() {
     exec 2> /dev/null
-    writing= unknown=
+    writing=
     host
+    opened=$(open_files)
     processes "$1"
     counters
     driver

@@ -96,8 +96,9 @@ def remember(rt: Runtime, host: HostSettings, found: Findings, diagnosis: Diagno
     changes: dict[str, Any] = {}
     if diagnosis.inband is Inband.ANSWERS:
         changes["inband_ok_at"] = found.now
-        if found.bmc is not None and found.bmc.firmware:
-            changes["firmware"] = found.bmc.firmware
+    firmware = found.bmc.firmware if found.bmc else None
+    if firmware and firmware != found.memory.firmware:
+        changes["firmware"] = firmware
     bios = found.host.dmi.bios_version if found.host else ""
     if bios and bios != found.memory.bios:
         changes["bios"] = bios

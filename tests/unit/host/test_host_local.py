@@ -109,6 +109,17 @@ def test_refused_sudo_is_known_and_said(ordinary):
         assert not observe(access, windows=0).privileged
 
 
+def test_a_machine_without_sudo(ordinary, tmp_path, monkeypatch):
+    ordinary("")
+    (tmp_path / "sudo").unlink()
+    (tmp_path / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with open_access(LOCAL) as access:
+        assert not access.privileged
+        with pytest.raises(HostAccessError, match="sudo refuses: sudo could not be started"):
+            access.run(["true"], limit=9)
+
+
 @ROOT
 def test_a_real_user_without_rights(tmp_path):
     """As `nobody`, with the real sudo if there is one: an observation without rights, no more."""

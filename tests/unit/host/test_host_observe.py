@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bmc_healer.config.settings import WatchSettings
 from bmc_healer.errors import HostAccessError
 from bmc_healer.host.access import Result
+from bmc_healer.host.clients import marked
 from bmc_healer.host.facts import CounterWindow, DeviceNode, Holder
 from bmc_healer.host.observe import facts, observe
 from bmc_healer.host.procfs import Snapshot, parse
@@ -69,6 +70,15 @@ def test_stuck_parameter_write_and_a_reader_in_d():
         ("sh", "module", "D", "inc1:4"),
     }
     assert found.kipmi == ()
+
+
+def test_a_stuck_parameter_write_that_runs_just_now():
+    """It is in D and runs by turns; what runs has no stack to read."""
+    before, _, after = text("hotmod").partition("==> /proc/541/stack <==")
+    running = before.replace("541 (sh) D", "541 (sh) R") + "@@ wchan" + after.partition("@@ wchan")[2]
+    found = look(parse(running))
+    assert found.parameter_write_hangs and found.throttle_us is None
+    assert [(client.kind, client.state) for client in marked(found, "inc1:4")] == [("module", "R")]
 
 
 def changed(snapshot: Snapshot, seconds: float, **counters: int) -> Snapshot:
