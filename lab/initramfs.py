@@ -91,7 +91,7 @@ def build(into: Path, kernel: Kernel, keys: Path, legacy_ipmi_si: Path | None) -
 
 
 def _busybox(root: Path) -> None:
-    shutil.copy("/bin/busybox", root / "bin" / "busybox")
+    _program(root, "/bin/busybox")  # static, or not: whichever of Debian's two packages this machine has
     for name in tools.run(["/bin/busybox", "--list"]).split():
         if name != "busybox":
             (root / "bin" / name).symlink_to("/bin/busybox")
@@ -99,7 +99,8 @@ def _busybox(root: Path) -> None:
 
 def _program(root: Path, program: str) -> None:
     """A program with its shared libraries, each in its place."""
-    libraries = re.findall(r"(?:=> |^\t)(/\S+)", tools.run(["ldd", program]), re.MULTILINE)
+    told = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)  # 1 when it is static
+    libraries = re.findall(r"(?:=> |^\t)(/\S+)", told.stdout, re.MULTILINE)
     for path in (program, *libraries):
         target = root / path.lstrip("/")
         target.unlink(missing_ok=True)

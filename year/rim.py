@@ -155,13 +155,22 @@ class Network:
         )
 
     def cold_reset(
-        self, address: str, port: int, login: object, *, limit: float, may_send: Callable[[], None]
+        self,
+        address: str,
+        port: int,
+        login: object,
+        *,
+        limit: float,
+        guid: str | None,
+        may_send: Callable[[], None],
     ) -> ResetAnswer:
         """The reset over the LAN."""
         bmc = self._bmc(address)
         self._loop.sleep(SESSION_SECONDS)
         if not bmc.lan(self._loop.now):
             return ResetAnswer(False, None, error="no session", login=Login.FAILED)
+        if guid is not None and guid != bmc.guid:
+            return ResetAnswer(False, None, error="another BMC", login=Login.OK)
         may_send()
         self._world.reset(bmc, "oob")
         self._loop.sleep(2.0)

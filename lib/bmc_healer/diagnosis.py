@@ -65,11 +65,16 @@ class Findings:
     answer: InbandAnswer | None = None
     host_error: str = ""
     queued_reset: bool = False  # an in-band reset of this boot may still be queued in the driver
+    # When a heal that died may have sent an out-of-band reset at the latest, whose end nobody saw
+    reset_unseen_at: float | None = None
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """`symptoms` are what a user of the host notices; `retry_at`: when a passing state may be over."""
+    """`symptoms` are what a user of the host notices; `retry_at`: when a passing state may be over.
+
+    `booting` says why its BMC may be booting all the same where the verdict is UNLOADED.
+    """
 
     verdict: Verdict
     inband: Inband
@@ -78,6 +83,7 @@ class Diagnosis:
     sentence: str
     proven_hang: bool = False
     retry_at: float | None = None
+    booting: str = ""
 
 
 def stuck(windows: tuple[CounterWindow, ...]) -> bool:
@@ -115,8 +121,10 @@ def diagnose(found: Findings, watch: WatchSettings, guardrails: GuardrailSetting
     lan = _lan(found.bmc)
     symptoms = _symptoms(found.host, watch)
     proven = found.host is not None and any(stuck(item.windows) for item in found.host.interfaces)
-    verdict, sentence, retry_at = _row(found, inband, lan, symptoms, watch, guardrails)
-    return Diagnosis(verdict, inband, lan, symptoms, sentence, proven, retry_at)
+    booting = _booting(found, inband, lan, watch, guardrails)
+    verdict, sentence = _row(found, inband, lan, symptoms, booting)
+    why, until = booting if booting and verdict in (Verdict.BOOTING, Verdict.UNLOADED) else ("", None)
+    return Diagnosis(verdict, inband, lan, symptoms, sentence, proven, until, why)
 
 
 def _inband(found: Findings, watch: WatchSettings) -> Inband:
@@ -211,6 +219,12 @@ def _booting(
     Without a LAN side to ask only time tells: the driver's counters show the same in a reboot and in a hang.
     """
     memory, limit = found.memory, guardrails.booting_seconds
+    sent_at = found.reset_unseen_at
+    if sent_at is not None and found.now - sent_at < limit:
+        return (
+            f"a heal that died may have reset it {max(0.0, found.now - sent_at):.0f} s ago",
+            sent_at + limit,
+        )
     if lan is Lan.NONE and inband is Inband.HUNG:
         since = hang_since(memory, found.now, guardrails.hang_proof_seconds)
         waiting = [c.age_seconds for c in found.host.clients if hung(c, watch)] if found.host else []
@@ -236,42 +250,40 @@ def _row(
     inband: Inband,
     lan: Lan,
     symptoms: tuple[str, ...],
-    watch: WatchSettings,
-    guardrails: GuardrailSettings,
-) -> tuple[Verdict, str, float | None]:
+    booting: tuple[str, float] | None,
+) -> tuple[Verdict, str]:
     updating = _updating(found)
     if updating:
-        return Verdict.UPDATING, f"The BMC's firmware may be under update: {updating}.", None
+        return Verdict.UPDATING, f"The BMC's firmware may be under update: {updating}."
     if inband is Inband.NEVER:
-        return Verdict.NO_IPMI, "The host has no IPMI interface: nothing here can hang.", None
+        return Verdict.NO_IPMI, "The host has no IPMI interface: nothing here can hang."
     if inband is Inband.ANSWERS and lan is not Lan.DARK:
         return _answers(found, symptoms)
     if inband is Inband.NO_DEVICE and lan is Lan.ALIVE and _unloaded_by_us(found):
-        return Verdict.UNLOADED, "The driver is unloaded since an earlier heal, the LAN side answers.", None
-    booting = _booting(found, inband, lan, watch, guardrails)
+        return Verdict.UNLOADED, "The driver is unloaded since an earlier heal, the LAN side answers."
     if booting:
         maybe = "may be booting" if lan is Lan.NONE else "is booting, not hung"
-        return Verdict.BOOTING, f"The BMC {maybe}: {booting[0]}.", booting[1]
+        return Verdict.BOOTING, f"The BMC {maybe}: {booting[0]}."
     if inband is Inband.ANSWERS:
-        return Verdict.LAN_ONLY_DEAD, "In-band IPMI answers, the BMC's LAN side is silent.", None
+        return Verdict.LAN_ONLY_DEAD, "In-band IPMI answers, the BMC's LAN side is silent."
     if inband is Inband.HUNG and lan is Lan.ALIVE:
-        return Verdict.HUNG, f"In-band IPMI hangs{_seen(symptoms)}, the BMC's LAN side answers.", None
+        return Verdict.HUNG, f"In-band IPMI hangs{_seen(symptoms)}, the BMC's LAN side answers."
     if inband is Inband.HUNG:
-        return Verdict.HUNG_DARK, f"In-band IPMI hangs{_seen(symptoms)}, the LAN side is no way in.", None
+        return Verdict.HUNG_DARK, f"In-band IPMI hangs{_seen(symptoms)}, the LAN side is no way in."
     if inband is Inband.NO_DEVICE:
         return _no_device(found)
-    return Verdict.UNREACHABLE, _unreachable(found, lan), None
+    return Verdict.UNREACHABLE, _unreachable(found, lan)
 
 
-def _answers(found: Findings, symptoms: tuple[str, ...]) -> tuple[Verdict, str, float | None]:
+def _answers(found: Findings, symptoms: tuple[str, ...]) -> tuple[Verdict, str]:
     seconds = f" in {found.answer.seconds:.1f} s" if found.answer and found.answer.answered else ""
     if found.memory.throttled_from is not None:
-        return Verdict.UNLOADED, f"In-band IPMI answers{seconds}, kipmi is still throttled.", None
+        return Verdict.UNLOADED, f"In-band IPMI answers{seconds}, kipmi is still throttled."
     if symptoms:
-        return Verdict.BUSY, f"Busy, not hung: in-band IPMI answers{seconds}{_seen(symptoms)}.", None
+        return Verdict.BUSY, f"Busy, not hung: in-band IPMI answers{seconds}{_seen(symptoms)}."
     if found.answer and not found.answer.answered:
-        return Verdict.BUSY, "Busy, not hung: a probe got no turn, but transactions complete.", None
-    return Verdict.WELL, f"No symptom: in-band IPMI answers{seconds}.", None
+        return Verdict.BUSY, "Busy, not hung: a probe got no turn, but transactions complete."
+    return Verdict.WELL, f"No symptom: in-band IPMI answers{seconds}."
 
 
 def _unloaded_by_us(found: Findings) -> bool:
@@ -279,14 +291,14 @@ def _unloaded_by_us(found: Findings) -> bool:
     return found.host is not None and found.memory.unloaded_boot == found.host.boot_id
 
 
-def _no_device(found: Findings) -> tuple[Verdict, str, float | None]:
+def _no_device(found: Findings) -> tuple[Verdict, str]:
     assert found.host is not None  # noqa: S101 - NO_DEVICE is only ever seen on a host
     stuck_tools = [c for c in found.host.clients if c.kind == "module" and c.state == "D"]
     if stuck_tools:
-        return Verdict.NO_DRIVER, f"No IPMI device: {stuck_tools[0].program} is stuck in D.", None
+        return Verdict.NO_DRIVER, f"No IPMI device: {stuck_tools[0].program} is stuck in D."
     if found.host.driver_loaded:
-        return Verdict.NO_DRIVER, "No IPMI device: the driver is loaded but gave up on this BMC.", None
-    return Verdict.NO_IPMI, "No IPMI driver is loaded and nothing waits for one.", None
+        return Verdict.NO_DRIVER, "No IPMI device: the driver is loaded but gave up on this BMC."
+    return Verdict.NO_IPMI, "No IPMI driver is loaded and nothing waits for one."
 
 
 def _unreachable(found: Findings, lan: Lan) -> str:

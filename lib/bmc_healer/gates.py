@@ -47,7 +47,7 @@ class ResetProof:
     session_dead: bool
     back: bool
     steady: bool  # several good answers in a row
-    lan_returned: bool = False  # a LAN side that was dead before the reset answers after it
+    lan_returned: bool = False  # a LAN side that was dead answers, and in-band was silent after the reset
 
     @property
     def happened(self) -> bool:
@@ -195,4 +195,4 @@ def _firmware(bmc: BmcFacts, before: Baseline) -> tuple[str, ...]:
 def _how(proof: ResetProof) -> str:
     if proof.dark_seconds is not None:
         return f"dark for {proof.dark_seconds:.0f} s"
-    return "its LAN side is back" if proof.lan_returned else "the old session is dead"
+    return "in-band was silent, its LAN side is back" if proof.lan_returned else "the old session is dead"

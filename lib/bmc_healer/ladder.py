@@ -47,6 +47,7 @@ MOVES: dict[tuple[str, str], Move] = {
     **{(rung, "stop"): Move.FINISH for rung in RUNG_TASKS},
     # Found well by the look directly before the deed: nothing is sent, the last gate says whether it is true.
     ("inband", "well"): Move.HEALTH,
+    ("unload", "well"): Move.AFTER_RELIEF,  # the reset after it looks once more
     ("oob", "well"): Move.NEXT,  # what an unload or a throttle of this heal took away is brought back first
     # A rung that had nothing to do is still followed by the proof that all is well.
     ("load", "skipped"): Move.HEALTH,

@@ -28,7 +28,9 @@ class Ending:
     outcome: str
     healed_by: str
     sentence: str
-    repair: bool = False  # the ladder was walked to its end: what is left is hardware or firmware
+    repair: bool = (
+        False  # the ladder was walked to its end, not past it: what is left is hardware or firmware
+    )
 
     @property
     def latch(self) -> bool:
@@ -66,7 +68,7 @@ def conclude(steps: Sequence[Mapping[str, Any]], look: LastLook) -> Ending:
         return Ending("relieved", "", f"The host is relieved, the BMC is not healed. {why}".strip())
     if stop is not None:
         return Ending("escalated", "", f"The ladder was stopped half-way. {why}".strip())
-    return Ending("escalated", "", f"The ladder ended without health. {why}".strip(), repair=True)
+    return Ending("escalated", "", f"The ladder ended without health. {why}".strip(), repair=sent)
 
 
 def _healed(rung: str, sentence: str) -> str:

@@ -34,7 +34,7 @@ class Request:
 
     rungs: tuple[str, ...] = RUNGS
     force: bool = False
-    approved: bool = False  # a person carries out what was proposed
+    approved: str = ""  # the diagnosis (Verdict) that a person was shown and lets be carried out
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,17 @@ def make_plan(
         return Plan((), diagnosis.sentence, ended, retry_at=diagnosis.retry_at)
     if verdict is Verdict.UNLOADED and not request.force:
         return _bring_back(diagnosis, found, identity, request)
+    if verdict is Verdict.UNLOADED and diagnosis.booting and request.rungs != BRING_BACK:
+        sentence = f"{diagnosis.sentence} The BMC may be booting: {diagnosis.booting}."
+        return Plan((), sentence, "refused", retry_at=diagnosis.retry_at)
     if request.rungs == BRING_BACK:
         return Plan((), f"{diagnosis.sentence} There is nothing to bring back yet.", "refused")
-    if _needs_person(diagnosis, request, guardrails):
+    if _needs_person(diagnosis, found, request, guardrails):
         sentence = f"{diagnosis.sentence} A cable, a VLAN or a switched-off LAN looks the same."
         return Plan((), sentence, "proposed", approvable=True)
     if verdict is Verdict.UNREACHABLE:
         return _unreachable(diagnosis, found, identity, request, guardrails)
-    if (doubt := _which_bmc(diagnosis, found)) and not request.approved:
+    if (doubt := _which_bmc(diagnosis, found)) and not _approved(diagnosis, request):
         return Plan((), f"{diagnosis.sentence} {doubt}", "proposed", approvable=True)
     if not identity.proven and not _oob_blocked(diagnosis, found.bmc, request):
         return _unproven(diagnosis, identity)
@@ -108,16 +111,26 @@ def _which_bmc(diagnosis: Diagnosis, found: Findings) -> str:
     )
 
 
-def _needs_person(diagnosis: Diagnosis, request: Request, guardrails: GuardrailSettings) -> bool:
-    lan_only = diagnosis.verdict is Verdict.LAN_ONLY_DEAD
-    return lan_only and not (guardrails.oob_dead_resets or request.force or request.approved)
+def _approved(diagnosis: Diagnosis, request: Request) -> bool:
+    """A person approved what was seen then; of anything else nobody has said a word."""
+    return request.approved == diagnosis.verdict.value
+
+
+def _needs_person(
+    diagnosis: Diagnosis, found: Findings, request: Request, guardrails: GuardrailSettings
+) -> bool:
+    if diagnosis.verdict is not Verdict.LAN_ONLY_DEAD:
+        return False
+    # A LAN side that never answered is one that is switched off.
+    by_rule = guardrails.oob_dead_resets and found.memory.lan_alive_at is not None
+    return not (by_rule or request.force or _approved(diagnosis, request))
 
 
 def _bring_back(diagnosis: Diagnosis, found: Findings, identity: Identity, request: Request) -> Plan:
     """First the load: it resets nothing. Who asks for a heal may go on to a reset after it."""
     steps: tuple[str, ...] = BRING_BACK
     answers = diagnosis.inband is Inband.ANSWERS  # only a throttle is to be undone: no symptom, no reset
-    ready = identity.proven and not _oob_blocked(diagnosis, found.bmc, request)
+    ready = identity.proven and not _oob_blocked(diagnosis, found.bmc, request) and not diagnosis.booting
     if request.rungs != BRING_BACK and ready and not answers:
         steps = ("load", "oob", "load")
     return Plan(steps, f"{diagnosis.sentence} The host is to be brought back.")
@@ -244,6 +257,11 @@ def _inband_blocked(
         return "An earlier in-band reset may still be queued in the driver: a second one is not added."
     if found.memory.inband_reset_boot == facts.boot_id and one_inband_reset_per_boot(facts.kernel):
         return f"Kernel {facts.kernel} may lock up on a second in-band reset in one boot."
+    answered = found.answer is not None and found.answer.answered
+    if found.bmc is not None and found.bmc.alive and found.bmc.device_available is None and not answered:
+        return (
+            "Whether the BMC's firmware is under update could not be asked, neither over the LAN nor in-band."
+        )
     if not diagnosis.proven_hang:
         return ""
     if ladder.inband_when_stuck == "skip":

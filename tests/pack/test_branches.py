@@ -94,6 +94,7 @@ HEALS = {
     "reset-in-doubt": Heal("oob load", "O=done GO=doubt L=done H=failed", "escalated"),
     "driver-gave-up": Heal("load inband", "L=done H=failed I=done GI=passed H=passed", "healed", "inband"),
     "recovered-by-itself": Heal("load", "L=skipped H=passed", "not_needed"),
+    "keeps-its-driver": Heal("unload throttle oob load", "U=well O=well L=skipped H=passed", "not_needed"),
     "nothing-to-do": Heal("", "", "not_needed"),
     "chat-is-deaf": Heal("load", "L=done H=passed", "not_needed", faults={"tell_start": "refuse"}),
 }

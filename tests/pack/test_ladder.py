@@ -13,7 +13,11 @@ from bmc_healer import ladder
 
 WORKFLOW = yaml.safe_load((Path(__file__).parents[2] / "workflows" / "heal.yaml").read_text())
 NEXT = re.compile(r"result\(\)\.result\.next = '(\w+)'")
-RUNG_VERDICTS = ("done", "failed", "stuck", "skipped", "stop")
+
+
+def verdicts(step: str) -> list[str]:
+    """Those that the table knows of a rung or a gate."""
+    return [verdict for of, verdict in ladder.MOVES if of == step]
 
 
 def plans() -> Iterator[tuple[str, ...]]:
@@ -34,17 +38,12 @@ def moves() -> dict[str, set[str]]:
     for plan in filter(None, plans()):
         found["diagnose"].add(ladder.first(plan).task)
         for index, rung in enumerate(plan):
-            extra = ("well",) if rung in ("inband", "oob") else ()
-            for verdict in (*RUNG_VERDICTS, *extra):
+            for verdict in verdicts(rung):
                 task = ladder.after(rung, verdict, plan, index).task
                 found.setdefault(ladder.RUNG_TASKS[rung], set()).add(task)
             gates = {ladder.GATE_TASKS.get(rung), "gate_health" if rung == "inband" else None}
             for gate in filter(None, gates):
-                for verdict in (
-                    "passed",
-                    "failed",
-                    *(("doubt",) if gate == "gate_out_of_band_reset" else ()),
-                ):
+                for verdict in verdicts(gate):
                     found.setdefault(gate, set()).add(ladder.after(gate, verdict, plan, index).task)
     return found
 

@@ -126,6 +126,6 @@ def test_when_it_dies_after_the_go_the_reset_may_have_happened():
         child.kill()
 
     with MisbehavingBmc() as bmc:
-        answer = cold_reset(HERE, bmc.port, BmcLogin(b"admin", b"secret"), limit=20, may_send=kill)
+        answer = cold_reset(HERE, bmc.port, BmcLogin(b"admin", b"secret"), limit=20, guid=None, may_send=kill)
     assert (answer.sent, answer.completion_code) == (True, None)
     assert "died" in answer.error

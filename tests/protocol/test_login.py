@@ -77,7 +77,7 @@ def test_an_operator_may_look_but_not_reset():
     assert (facts.login, facts.firmware) == (Login.PRIVILEGE, "2.41")
     assert "not as administrator" in facts.error
     with MisbehavingBmc(answers=OPERATOR_ONLY) as bmc:
-        answer = cold_reset(HERE, bmc.port, LOGIN, limit=LIMIT, may_send=pytest.fail)
+        answer = cold_reset(HERE, bmc.port, LOGIN, limit=LIMIT, guid=None, may_send=pytest.fail)
         assert (answer.sent, answer.login) == (False, Login.PRIVILEGE)
         assert bmc.received["6/0x02"] == 0
 
@@ -117,7 +117,7 @@ def test_either_cipher_suite_will_do(suites, opened):
         facts = look(HERE, bmc.port, LOGIN, limit=LIMIT)
         assert (facts.login, facts.firmware, facts.error) == (Login.OK, "2.41", "")
         assert (bmc.received["open"], bmc.received["rakp1"], bmc.received["rakp3"]) == (opened, 1, 1)
-        answer = cold_reset(HERE, bmc.port, LOGIN, limit=LIMIT, may_send=lambda: None)
+        answer = cold_reset(HERE, bmc.port, LOGIN, limit=LIMIT, guid=None, may_send=lambda: None)
         assert (answer.sent, answer.completion_code) == (True, 0)
 
 
@@ -174,7 +174,7 @@ def test_one_nonsensical_answer_does_not_hide_the_others():
 @pytest.mark.parametrize(("code", "login"), [(0xD4, Login.PRIVILEGE), (0xC1, Login.OK), (0xD6, Login.OK)])
 def test_the_completion_code_of_the_reset_is_shown(code, login):
     with MisbehavingBmc(answers={(6, 0x02): (code, b"")}) as bmc:
-        answer = cold_reset(HERE, bmc.port, LOGIN, limit=LIMIT, may_send=lambda: None)
+        answer = cold_reset(HERE, bmc.port, LOGIN, limit=LIMIT, guid=None, may_send=lambda: None)
         assert (answer.sent, answer.completion_code, answer.session_dead) == (True, code, False)
         assert f"{code:#x}" in answer.error
         assert answer.login is login
@@ -183,7 +183,7 @@ def test_the_completion_code_of_the_reset_is_shown(code, login):
 
 def test_a_reset_without_an_answer_is_sent_once():
     with MisbehavingBmc(silent_at("6/0x02")) as bmc:
-        answer = cold_reset(HERE, bmc.port, LOGIN, limit=9, may_send=lambda: None)
+        answer = cold_reset(HERE, bmc.port, LOGIN, limit=9, guid=None, may_send=lambda: None)
         assert (answer.sent, answer.completion_code, answer.session_dead) == (True, None, False)
         assert bmc.received["6/0x02"] == 1
 
@@ -196,7 +196,7 @@ def test_a_session_that_is_forgotten_without_any_darkness():
             return [(0.0, packet)]
 
         bmc.script = forget
-        assert cold_reset(HERE, bmc.port, LOGIN, limit=LIMIT, may_send=lambda: None).session_dead
+        assert cold_reset(HERE, bmc.port, LOGIN, limit=LIMIT, guid=None, may_send=lambda: None).session_dead
 
 
 def test_loss_does_not_look_like_a_forgotten_session():
@@ -208,7 +208,7 @@ def test_loss_does_not_look_like_a_forgotten_session():
             return [] if lost else [(0.0, packet)]
 
         bmc.script = lose
-        answer = cold_reset(HERE, bmc.port, LOGIN, limit=12, may_send=lambda: None)
+        answer = cold_reset(HERE, bmc.port, LOGIN, limit=12, guid=None, may_send=lambda: None)
         assert (answer.completion_code, answer.session_dead) == (0, False)
 
 

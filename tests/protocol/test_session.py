@@ -70,7 +70,9 @@ def test_a_wrong_login_is_one_attempt(sim, login, why):
 
 
 def test_a_wrong_login_resets_nothing(sim):
-    answer = cold_reset(HERE, sim.lan_port, BmcLogin(b"admin", b"wrong"), limit=LIMIT, may_send=pytest.fail)
+    answer = cold_reset(
+        HERE, sim.lan_port, BmcLogin(b"admin", b"wrong"), limit=LIMIT, guid=None, may_send=pytest.fail
+    )
     assert (answer.sent, answer.completion_code, answer.login) == (False, None, Login.REFUSED)
     assert sim.bmc.status().received == ()
     with pytest.raises(BmcLoginError):
@@ -81,8 +83,17 @@ def test_a_wrong_login_resets_nothing(sim):
 def test_what_ipmi_does_not_allow_is_not_tried(sim):
     for login in (BmcLogin(b"a" * 17, b"x"), BmcLogin(b"a", b"x" * 21)):
         assert look(HERE, sim.lan_port, login, limit=LIMIT).login is Login.FAILED
-        assert not cold_reset(HERE, sim.lan_port, login, limit=LIMIT, may_send=pytest.fail).sent
+        assert not cold_reset(HERE, sim.lan_port, login, limit=LIMIT, guid=None, may_send=pytest.fail).sent
     assert sim.bmc.status().logins == 0
+
+
+def test_another_bmc_than_was_proven_is_sent_nothing(sim):
+    """Its identity may have been proven over Redfish, or it answers at the address since then."""
+    other = "0" * 31 + "1"
+    answer = cold_reset(HERE, sim.lan_port, ADMIN, limit=LIMIT, guid=other, may_send=pytest.fail)
+    assert (answer.sent, answer.login) == (False, Login.OK)
+    assert "another BMC lets us in" in answer.error
+    assert sim.bmc.status().received == ()
 
 
 def test_a_dead_bmc_is_said_in_time(sim):
@@ -99,7 +110,12 @@ def test_a_cold_reset_with_both_proofs(sim):
     at_the_deed = []
     with LanWatch(HERE, sim.lan_port) as watch:
         answer = cold_reset(
-            HERE, sim.lan_port, ADMIN, limit=LIMIT, may_send=lambda: at_the_deed.append(sim.bmc.status())
+            HERE,
+            sim.lan_port,
+            ADMIN,
+            limit=LIMIT,
+            guid=sim.guid,
+            may_send=lambda: at_the_deed.append(sim.bmc.status()),
         )
         assert (answer.sent, answer.completion_code, answer.error) == (True, 0, "")
         assert answer.session_dead
@@ -112,7 +128,7 @@ def test_a_cold_reset_with_both_proofs(sim):
 
 def test_a_reset_too_quick_to_be_seen_dark_is_proven_by_the_session():
     with BmcSim(name="quick", reset_seconds=0.2) as sim, LanWatch(HERE, sim.lan_port) as watch:
-        answer = cold_reset(HERE, sim.lan_port, ADMIN, limit=LIMIT, may_send=yes)
+        answer = cold_reset(HERE, sim.lan_port, ADMIN, limit=LIMIT, guid=None, may_send=yes)
         assert answer.session_dead
         assert watch.dark_periods == ()
 
@@ -120,7 +136,7 @@ def test_a_reset_too_quick_to_be_seen_dark_is_proven_by_the_session():
 def test_a_reset_that_is_acknowledged_and_ignored_is_not_proven(sim):
     sim.bmc.ignore_reset(lan=True)
     started = time.monotonic()
-    answer = cold_reset(HERE, sim.lan_port, ADMIN, limit=8, may_send=yes)
+    answer = cold_reset(HERE, sim.lan_port, ADMIN, limit=8, guid=None, may_send=yes)
     assert (answer.sent, answer.completion_code, answer.session_dead) == (True, 0, False)
     assert answer.error == ""
     assert time.monotonic() - started < 8
@@ -130,7 +146,7 @@ def test_a_reset_that_is_acknowledged_and_ignored_is_not_proven(sim):
 def test_a_bmc_that_stays_dark_ends_at_the_limit():
     with BmcSim(name="gone", reset_seconds=None) as sim:
         started = time.monotonic()
-        answer = cold_reset(HERE, sim.lan_port, ADMIN, limit=6, may_send=yes)
+        answer = cold_reset(HERE, sim.lan_port, ADMIN, limit=6, guid=None, may_send=yes)
         assert (answer.sent, answer.completion_code, answer.session_dead) == (True, 0, False)
         assert time.monotonic() - started < 7.5
 
@@ -140,7 +156,7 @@ def test_what_stops_the_deed_stops_it(sim):
         raise DeedRefusedError("the fence is not ours")
 
     with pytest.raises(DeedRefusedError, match="fence"):
-        cold_reset(HERE, sim.lan_port, ADMIN, limit=LIMIT, may_send=no)
+        cold_reset(HERE, sim.lan_port, ADMIN, limit=LIMIT, guid=None, may_send=no)
     assert sim.bmc.status().received == ()
     sessions = sim.oob("channel", "info", "1").out
     assert "Active Session Count  : 1\n" in sessions  # ipmitool's own: ours was closed

@@ -80,6 +80,14 @@ ROWS = {
     ),
     "hung, LAN just went dark": (found(host((STUCK,) * 3), DEAD_BMC), Verdict.BOOTING),
     "hung, LAN back for a minute": (found(host((STUCK,) * 3), bmc(), lan_dark_at=NOW - 60), Verdict.BOOTING),
+    "hung, a heal died at its reset a minute ago": (
+        replace(found(host((STUCK,) * 3), bmc()), reset_unseen_at=NOW - 60),
+        Verdict.BOOTING,
+    ),
+    "hung, a heal died at its reset an hour ago": (
+        replace(found(host((STUCK,) * 3), bmc()), reset_unseen_at=NOW - 3600),
+        Verdict.HUNG,
+    ),
     "LAN dead, in-band fine": (found(host(), DEAD_BMC, ANSWER, **LONG_DARK), Verdict.LAN_ONLY_DEAD),
     "stuck modprobe": (found(no_device(clients=(MODPROBE,)), bmc()), Verdict.NO_DRIVER),
     "driver gave up": (found(host((), devices=(), interfaces=()), bmc()), Verdict.NO_DRIVER),

@@ -132,7 +132,8 @@ def test_of_two_interfaces_one_hangs_and_a_person_decides(asked: dict[str, Any])
         made = plan(found(facts, bmc()), **asked)
         assert (made.steps, made.outcome, made.approvable) == ((), "proposed", True)
         assert f"{hangs} hangs" in made.sentence
-        assert plan(found(facts, bmc()), approved=True).steps[-2:] == ("oob", "load")
+        assert plan(found(facts, bmc()), approved="hung").steps[-2:] == ("oob", "load")
+        assert plan(found(facts, bmc()), approved="lan_only_dead").outcome == "proposed"
 
 
 def test_of_two_interfaces_the_first_hangs_and_is_known_to_be_the_bmc_s() -> None:
@@ -213,6 +214,47 @@ def test_a_stuck_modprobe_is_freed_from_outside() -> None:
 def test_a_driver_that_gave_up_is_loaded_again_before_anything_is_reset() -> None:
     made = plan(ROWS["driver gave up"][0])
     assert made.steps == ("load", "oob", "load")
+
+
+@pytest.mark.parametrize("seen", [{"lan_dark_at": NOW - 60}, {}], ids=["seen dark", "a heal died at it"])
+def test_a_relieved_host_whose_bmc_boots_is_not_reset(seen: dict[str, Any]) -> None:
+    """A driver that was unloaded tells nothing of a BMC that comes up: force waits, the rest only loads."""
+    booting = found(no_device(), bmc(), unloaded_boot="b00t", **seen)
+    if not seen:
+        booting = replace(booting, reset_unseen_at=NOW - 60)
+    assert plan(booting).steps == ("load",)
+    forced = plan(booting, force=True)
+    assert (forced.steps, forced.outcome, forced.retry_at) == ((), "refused", NOW + 540)
+    assert plan(booting, rungs=BRING_BACK).steps == ("load",)
+    assert plan(found(no_device(), bmc(), unloaded_boot="b00t")).steps == ("load", "oob", "load")
+
+
+def test_a_lan_side_that_never_answered_is_switched_off_and_not_dead() -> None:
+    dead = ROWS["LAN dead, in-band fine"][0]
+    guard = GuardrailSettings(oob_dead_resets=True)
+    for alive_at, steps in ((None, ()), (NOW - 7200, ("inband",))):
+        seen = replace(dead, memory=replace(dead.memory, lan_alive_at=alive_at))
+        made = make_plan(
+            diagnose(seen, WatchSettings(), guard), seen, PROVEN, Request(), guard, LadderSettings()
+        )
+        assert made.steps == steps
+
+
+def test_what_was_approved_is_what_was_seen_then() -> None:
+    """The in-band side of a hang that was proposed is back, and somebody pulls the LAN's cable."""
+    dead = ROWS["LAN dead, in-band fine"][0]
+    assert plan(dead, approved="lan_only_dead").steps == ("inband",)
+    assert plan(dead, approved="hung").outcome == "proposed"
+
+
+def test_no_in_band_reset_where_nobody_can_tell_whether_firmware_is_written() -> None:
+    soft = replace(NO_ANSWER, seconds=28.3, given_up=True)
+    no_session = bmc(login=Login.FAILED, device_available=None, error="no free session")
+    for force in (False, True):
+        made = plan(found(host((BUSY,)), no_session, soft), force=force)
+        assert not {"inband", "oob"} & set(made.steps)
+        assert "under update" in made.left_out["inband"]
+    assert "inband" in plan(found(host((BUSY,)), bmc(), soft)).steps
 
 
 @pytest.mark.parametrize("name", ["unloaded by an earlier heal", "throttled by an earlier heal"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bmc_healer.bmc.address import shown
 from bmc_healer.bmc.child import Child, ChildError
 from bmc_healer.bmc.facts import BmcFacts, Login, ResetAnswer
+from bmc_healer.bmc.identity import same_machine
 from bmc_healer.bmc.ping import ping, system_guid
 from bmc_healer.errors import BmcError, BmcLoginError
 
@@ -24,6 +25,7 @@ _ADVICE = {
     Login.REFUSED: "correct the credential; it is not tried again by itself, since that locks accounts",
     Login.PRIVILEGE: "give the user administrator privilege on the BMC's LAN channel",
 }
+_MIXED = "correct bmc.address, or redfish.url"
 _LONGEST_USER, _LONGEST_PASSWORD = 16, 20  # bytes; IPMI 2.0, 13.20 and 22.30
 
 
@@ -56,13 +58,21 @@ def look(
 
 
 def cold_reset(
-    address: str, port: int, login: BmcLogin, *, limit: float, may_send: Callable[[], None]
+    address: str,
+    port: int,
+    login: BmcLogin,
+    *,
+    limit: float,
+    guid: str | None,
+    may_send: Callable[[], None],
 ) -> ResetAnswer:
     """Open a session, ask `may_send`, send Cold Reset once, and see what becomes of the session.
 
     Lasts until the BMC is back and does not know the session any more (`session_dead`), or else `limit`
     seconds. What goes wrong is in `error`, not raised.
 
+    :param guid: the System GUID that was proven, 32 hex digits: to a BMC with another one nothing is sent.
+        None: the address is trusted
     :param may_send: called when the session is open, directly before the request; raises to stop it
     """
     where = shown(address, port)
@@ -76,6 +86,9 @@ def cold_reset(
         try:
             while (event := child.event())["event"] != "done":
                 if event["event"] == "ready":
+                    if guid is not None and not same_machine(event["guid"], guid):
+                        other = BmcError("another BMC lets us in than the one that was proven", where, _MIXED)
+                        return ResetAnswer(False, None, error=other.sentence, login=Login.OK)
                     may_send()
                     sent = True  # from here on it may have happened, whatever becomes of the child
                     child.tell("go")

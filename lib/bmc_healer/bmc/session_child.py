@@ -32,16 +32,16 @@ _COLD_RESET = 0x02
 # IPMI 2.0, table 5-2: SDR repository in update mode, firmware in update mode, initialisation in progress
 NOT_AVAILABLE = (0xD0, 0xD1, 0xD2)
 _GET_DEVICE_ID = 0x01
+_GET_SYSTEM_GUID = 0x37
 _GET_SESSION_INFO, _GET_USER_ACCESS = 0x3D, 0x44
 _LESS_THAN_ADMINISTRATOR = (1, 2, 3)  # callback, user, operator; other values are an OEM's or none
 
 
 def look(session: OneLogin, link: Link, found: Event) -> None:
     """Facts that need a session; what the BMC does not tell is left out."""
-    found["guid"] = session.remoteguid.hex()  # of RAKP 2, should Get System GUID not be answered
+    found["guid"] = _guid(session)
     questions: tuple[tuple[int, int, Callable[[bytes], Event]], ...] = (
         (_APP, _GET_DEVICE_ID, answers.device_id),
-        (_APP, 0x37, answers.system_guid),
         (_CHASSIS, 0x01, answers.chassis_status),
         (_APP, 0x25, answers.watchdog_timer),
     )
@@ -56,6 +56,15 @@ def look(session: OneLogin, link: Link, found: Event) -> None:
             found["device_available"] = False
     if not session.may_reset() or _limited(session):
         found |= {"login": Login.PRIVILEGE.value, "error": NO_ADMINISTRATOR}
+
+
+def _guid(session: OneLogin) -> str:
+    """Get System GUID; should it not be answered, that of RAKP 2."""
+    answer = session.ask(_APP, _GET_SYSTEM_GUID)
+    with contextlib.suppress(BmcError):
+        if answer["code"] == 0:
+            return str(answers.system_guid(bytes(answer["data"]))["guid"])
+    return bytes(session.remoteguid).hex()
 
 
 def _limited(session: OneLogin) -> bool:
@@ -91,7 +100,7 @@ def cold_reset(session: OneLogin, link: Link, found: Event) -> None:
     """Send the reset once, tell its completion code, then check whether the BMC forgets the session."""
     if not session.may_reset():
         raise LoginError(Login.PRIVILEGE, NO_ADMINISTRATOR)
-    link.say("ready")
+    link.say("ready", guid=_guid(session))
     if not link.told_to_go():
         return
     answer = session.ask_once(_APP, _COLD_RESET, ANSWER_SECONDS)

@@ -26,8 +26,9 @@ def cold_reset(
 ) -> RungOutcome:
     """`ipmitool mc reset cold` on the host, the only command that changes anything ever sent in-band.
 
-    :returns: evidence `claimed` (ipmitool says that it was sent), `status`, `seconds`, and, where the driver
-        counts, `completed_delta`: transactions completed meanwhile; 0 means that nothing was delivered
+    :returns: evidence `claimed` (ipmitool says that it was sent), `accepted` (False: ipmitool failed, as it
+        does when the BMC refuses with a completion code), `status`, `seconds`, and, where the driver counts,
+        `completed_delta`: transactions completed meanwhile; 0 means that nothing was delivered
     :raises HostAccessError: the host was lost; the reset may have been sent
     """
     if not facts.ipmitool:
@@ -41,6 +42,7 @@ def cold_reset(
     answer = access.run(["ipmitool", "mc", "reset", "cold"], limit=settings.inband_limit, mark=mark)
     evidence: dict[str, Any] = {
         "claimed": answer.ok and _CLAIM in answer.out,
+        "accepted": answer.status in (0, None),
         "status": answer.status,
         "seconds": round(answer.seconds, 1),
     }

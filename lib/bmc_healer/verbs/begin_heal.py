@@ -226,9 +226,18 @@ def _refused(
         rt.state.latch(host.name, refusal.rule, refusal.sentence)
         memory = rt.state.memory(host.name)
         sentence += f" {messages.firmware(memory.bios, memory.firmware)}."
-    tell = parameters.get("source") != "sensor" or rt.first_telling(host.name, refusal.rule)
+    tell = parameters.get("source") != "sensor" or (
+        not _at_work_on(rt, host, parameters) and rt.first_telling(host.name, refusal.rule)
+    )
     told = {"rule": refusal.rule, "value": refusal.value, "retry_at": refusal.retry_at}
     return {**_ended(refusal.outcome, sentence, host.name, tell=tell), **told}
+
+
+def _at_work_on(rt: Runtime, host: HostSettings, parameters: Mapping[str, Any]) -> bool:
+    """The heal that holds the host is that of the very incident that the sensor tells again."""
+    lock = rt.state.fleet().holder(host.name, None)
+    incident = rt.state.incident(lock.incident) if lock else None
+    return incident is not None and bool(incident["key"]) and incident["key"] == parameters.get("key")
 
 
 def _ended(outcome: str, sentence: str, host: str, *, tell: bool = True) -> dict[str, Any]:

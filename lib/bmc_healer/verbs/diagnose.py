@@ -54,17 +54,17 @@ def _in_heal(rt: Runtime, host: HostSettings, incident_id: str) -> dict[str, Any
     if incident is None or incident["host"] != host.name or incident["next"].get("task") != "diagnose":
         raise StateError(f"heal {incident_id} is not to be diagnosed now", host.name, "start a new heal")
     started, began = rt.clock(), rt.steady()
-    request = Request(tuple(incident["rungs"]), incident["force"], bool(incident["approves"]))
+    proposal = rt.state.incident(incident["approves"]) if incident["approves"] else None
+    approved = str((proposal or {}).get("diagnosis") or "")
+    request = Request(tuple(incident["rungs"]), incident["force"], approved)
     owner = None if incident["plan_only"] else incident_id
-    # A sensor has watched three windows before it told; one more says that it still is so.
-    windows = 1 if incident["source"] == "sensor" else rt.config.watch.stuck_windows
     with (
         rt.state.alive_without_lock(host.name, incident["execution"])
         if owner is None
         else rt.state.alive(rt.ref(incident | {"incident": incident_id}))
     ):
         found, diagnosis, identity, plan, foreign = _judge(
-            rt, host, incident["bmc_ip"], request, owner=owner, windows=windows
+            rt, host, incident["bmc_ip"], request, owner=owner, windows=rt.config.watch.stuck_windows
         )
     outcome, sentence = plan.outcome, plan.sentence
     if foreign is not None:
@@ -98,8 +98,6 @@ def _in_heal(rt: Runtime, host: HostSettings, incident_id: str) -> dict[str, Any
         }
     )
     rt.state.save_incident(incident)
-    if incident["key"] and outcome != "refused":  # a refusal does not use the sensor's incident up
-        rt.state.acknowledge(host.name, incident["key"])
     return {
         "sentence": sentence,
         "verdict": diagnosis.verdict.value,
@@ -133,7 +131,7 @@ def _judge(
         except HostAccessError as refused:
             error = refused.sentence
         found, diagnosis = look.gather(rt, host, access, pinned, error=error, windows=windows)
-        if owner and found.bmc is not None and found.bmc.alive:
+        if owner and found.bmc is not None and found.bmc.alive and not diagnosis.booting:
             _settle_old_resets(rt, host, owner)
         identity = look.identify(rt, host, found.host, found.bmc, found.memory)
         plan = make_plan(diagnosis, found, identity, request, rt.config.guardrails, rt.config.ladder)
@@ -149,7 +147,7 @@ def _judge(
 
 
 def _settle_old_resets(rt: Runtime, host: HostSettings, incident: str) -> None:
-    """A dead heal's reset may have happened. The BMC answers now: it was an attempt, and is over."""
+    """A dead heal's reset may have happened. The BMC has had its time and answers: it was an attempt."""
     for intent in rt.state.open_intents(host.name):
         if intent.rung == "oob" and intent.incident != incident and intent.not_after < rt.clock():
             rt.state.close_intent(intent, "may have happened; the BMC answered afterwards")

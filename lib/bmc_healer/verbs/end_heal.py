@@ -9,11 +9,12 @@ from typing import Any
 from bmc_healer import messages
 from bmc_healer.bmc.ping import ping
 from bmc_healer.config.settings import HostSettings
-from bmc_healer.diagnosis import has_device, stuck
+from bmc_healer.diagnosis import has_device, needs_probe, stuck
 from bmc_healer.errors import HostAccessError, StateError
 from bmc_healer.host import lease
 from bmc_healer.host.facts import HostFacts
 from bmc_healer.host.observe import observe
+from bmc_healer.host.probe import inband_answer
 from bmc_healer.outcome import Ending, LastLook, conclude
 from bmc_healer.verbs.runtime import Runtime
 from bmc_healer.verbs.step import queued_resets
@@ -130,6 +131,8 @@ def close(rt: Runtime, incident: dict[str, Any], ending: Ending) -> None:
         next={"task": "", "index": 0},
     )
     rt.state.save_incident(incident)
+    if incident["key"] and ending.outcome != "refused":  # a refusal does not use the sensor's incident up
+        rt.state.acknowledge(incident["host"], incident["key"])
     if ending.latch and not incident["plan_only"]:
         rt.state.latch(incident["host"], incident["id"], ending.sentence)
     elif _seen_well(incident, ending):
@@ -157,6 +160,12 @@ def last_look(rt: Runtime, host: HostSettings, incident: Mapping[str, Any]) -> L
                 clock=rt.clock,
                 sleep=rt.sleep,
             )
+            inband_dead = _in_band_dead(facts, incident)
+            if inband_dead and lan_dead and needs_probe(facts, rt.config.watch):
+                # The hang that was found may be over: relieved is only who has nothing to answer with.
+                inband_dead = not inband_answer(
+                    access, limit=rt.config.ladder.probe_limit, mark="probe"
+                ).answered
             lease.give_back(access, owner=rt.owner(), incident=incident["id"])
     except HostAccessError as error:
         rt.logger.warning("%s", error.sentence)
@@ -165,7 +174,7 @@ def last_look(rt: Runtime, host: HostSettings, incident: Mapping[str, Any]) -> L
     return LastLook(
         kipmi_idle=facts.kipmi_percent < rt.config.watch.kipmi_cpu_low,
         unharmed=facts.boot_id == boot_id if boot_id else None,
-        inband_dead=_in_band_dead(facts, incident),
+        inband_dead=inband_dead,
         lan_dead=lan_dead,
     )
 

@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from typing import Any
 
 from bmc_healer.bmc.ping import ping
+from bmc_healer.diagnosis import HANG_SECONDS, Verdict
 from bmc_healer.errors import HostAccessError
 from bmc_healer.host import kernels
 from bmc_healer.host.access import HostAccess
 from bmc_healer.host.clients import hung
 from bmc_healer.host.facts import HostFacts
 from bmc_healer.host.observe import observe
+from bmc_healer.host.probe import inband_answer
 from bmc_healer.rungs import inband, load, reap, throttle, unload
 from bmc_healer.rungs.outcome import DeedRefusedError, RungOutcome
 from bmc_healer.state.deed import Deed
@@ -116,6 +118,8 @@ def _reset_in_band(step: Step, access: HostAccess) -> RungOutcome:
             step.said = outcome.sentence
             delivered = outcome.evidence.get("completed_delta") != 0
             if lan is not None and delivered and outcome.state != "skipped":
+                if found.bmc is not None and not found.bmc.alive:
+                    outcome.evidence["inband_silence"] = _fell_silent(step, access)
                 outcome.evidence["back"] = step.see_reset(lan)
             outcome.evidence["watched"] = lan is not None
             outcome.evidence["dark"] = [[p.start, p.end] for p in lan.dark_periods] if lan else []
@@ -124,15 +128,40 @@ def _reset_in_band(step: Step, access: HostAccess) -> RungOutcome:
     return outcome
 
 
+def _fell_silent(step: Step, access: HostAccess) -> bool:
+    """In-band answered before the reset, and does not for a while after it: where the LAN side cannot tell.
+
+    "Busy" is not silence: kernel 7.2 says so for 30 s after every reset command (KERNELS).
+    """
+    rt, ladder = step.rt, step.rt.config.ladder
+    deadline = rt.steady() + ladder.dark_wait
+    while rt.steady() < deadline:
+        try:
+            answer = inband_answer(access, limit=ladder.probe_limit, mark=step.ref.mark)
+        except HostAccessError:  # not seen is not proven
+            return False
+        if not answer.busy and (not answer.answered or answer.seconds >= HANG_SECONDS):
+            return True
+        rt.sleep(ladder.steady_interval)
+    return False
+
+
 def _delivered(outcome: RungOutcome) -> bool:
     """The reset reached the BMC. One that did not stays queued in the driver: its intent stays open."""
     return bool(outcome.evidence.get("dark")) or outcome.evidence.get("completed_delta", 0) > 0
 
 
 def _unload(step: Step, access: HostAccess) -> RungOutcome:
+    """Without a driver nothing tells whether the BMC hangs: the last look before the reset is this one."""
     rt = step.rt
-    bmc = rt.look_at_bmc(step.host, step.pinned)
-    facts = _facts(step, access)
+    found, diagnosis = look.gather(rt, step.host, access, step.pinned)
+    bmc, facts = found.bmc, found.host
+    if facts is None:
+        return RungOutcome("unload", "failed", f"Nothing was unloaded. {diagnosis.sentence}")
+    if diagnosis.verdict is Verdict.UPDATING:
+        raise DeedRefusedError(f"Nothing was unloaded. {diagnosis.sentence}")
+    if step.found_well(diagnosis):
+        return RungOutcome("unload", "well", f"Nothing was unloaded. {diagnosis.sentence}")
     step.rt.state.remember(step.ref.host, unloaded_boot=facts.boot_id)
     limits = RMMODS * rt.config.ladder.rmmod_limit + SLACK + _hotmod_seconds(step, facts)
     with _deed(step, access, facts, "unload", limits) as deed:

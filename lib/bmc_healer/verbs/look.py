@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from bmc_healer.diagnosis import (
 from bmc_healer.errors import ConfigError, HostAccessError
 from bmc_healer.host.access import HostAccess
 from bmc_healer.host.facts import Dmi, HostFacts, InbandAnswer
-from bmc_healer.state.refs import HostMemory
+from bmc_healer.state.refs import HostMemory, Intent
 from bmc_healer.verbs.runtime import Runtime
 
 MANY_CLIENTS = 20  # evidence names this many of a pile-up, and counts the rest
@@ -57,14 +58,19 @@ def gather(
         changes = lan_changes(memory, bmc.alive, now)
         rt.state.remember(host.name, **changes)
         memory = replace(memory, **changes)
+    intents = rt.state.open_intents(host.name)
     queued = facts is not None and any(
-        intent.rung == "inband" and intent.boot_id == facts.boot_id
-        for intent in rt.state.open_intents(host.name)
+        intent.rung == "inband" and intent.boot_id == facts.boot_id for intent in intents
     )
-    found = Findings(now, facts, bmc, memory, answer, error, queued)
+    found = Findings(now, facts, bmc, memory, answer, error, queued, _reset_unseen_at(intents))
     diagnosis = diagnose(found, watch, rt.config.guardrails)
     remember(rt, host, found, diagnosis)
     return found, diagnosis
+
+
+def _reset_unseen_at(intents: Iterable[Intent]) -> float | None:
+    """No heal leaves the intent of its out-of-band reset open but one that died at it."""
+    return max((intent.not_after for intent in intents if intent.rung == "oob"), default=None)
 
 
 def look_at_host(rt: Runtime, access: HostAccess, *, windows: int) -> tuple[HostFacts, InbandAnswer | None]:

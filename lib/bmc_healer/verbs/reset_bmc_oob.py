@@ -108,11 +108,16 @@ def _reset(step: Step, settings: BmcSettings, pinned: str, bmc: BmcFacts) -> Run
     ):
         sent_at = rt.clock()
         answer = session.cold_reset(
-            pinned, settings.port, rt.login(step.host), limit=ladder.session_limit, may_send=deed.may_send
+            pinned,
+            settings.port,
+            rt.login(step.host),
+            limit=ladder.session_limit,
+            guid=None if settings.identity == "trust" else bmc.guid,
+            may_send=deed.may_send,
         )
         if answer.login is Login.REFUSED and settings.credential:
             rt.state.bad_login(settings.credential, f"{pinned}:{settings.port}")
-        elif not answer.sent and settings.redfish is not None:
+        elif not answer.sent and answer.login is not Login.OK and settings.redfish is not None:
             answer = _by_redfish(step, settings.redfish, bmc, answer, deed)
         step.said = _sentence(answer)
         back = not answer.sent or step.see_reset(lan, session_dead=answer.session_dead)

@@ -140,14 +140,26 @@ class Step:
         said = diagnosis.sentence
         if diagnosis.verdict in (Verdict.UPDATING, Verdict.BOOTING):
             return "stop", said
-        if not self.incident["force"]:  # it spares the symptom only
-            if diagnosis.inband is Inband.ANSWERS and diagnosis.verdict is not Verdict.LAN_ONLY_DEAD:
-                return "well", said
-            if diagnosis.verdict is Verdict.UNREACHABLE and not hang_proven(found, self.rt.config.guardrails):
-                return "stop", said
+        if diagnosis.booting:
+            return "stop", f"{said} The BMC may be booting: {diagnosis.booting}."
+        if self.found_well(diagnosis):
+            return "well", said
+        unreachable = diagnosis.verdict is Verdict.UNREACHABLE and not self.forced
+        if unreachable and not hang_proven(found, self.rt.config.guardrails):
+            return "stop", said
         if (why := self._redfish_task()) != "":
             return "stop", why
         return None
+
+    @property
+    def forced(self) -> bool:
+        """A person insists; it spares the symptom, and of the first reset only."""
+        return bool(self.incident["force"]) and not any(step.get("proof") for step in self.incident["steps"])
+
+    def found_well(self, diagnosis: Diagnosis) -> bool:
+        """In-band answers again, so that there is no need any more."""
+        answers = diagnosis.inband is Inband.ANSWERS and diagnosis.verdict is not Verdict.LAN_ONLY_DEAD
+        return answers and not self.forced
 
     def _redfish_task(self) -> str:
         """A task of the BMC, such as a firmware update, that is not finished (asked through Redfish)."""

@@ -10,7 +10,6 @@ from bmc_healer import gates
 from bmc_healer.bmc.facts import BmcFacts, Login
 from bmc_healer.bmc.lanwatch import LanWatch
 from bmc_healer.bmc.ping import ping
-from bmc_healer.diagnosis import Verdict
 from bmc_healer.errors import HealerError, HostAccessError
 from bmc_healer.gates import Baseline, GateResult, ResetProof
 from bmc_healer.host.access import HostAccess
@@ -48,9 +47,8 @@ def _in_band_reset(step: Step) -> Seen:
     ladder = step.rt.config.ladder
     deed = (step.last("reset_in_band") or {"evidence": {}})["evidence"]
     proof = _wait_back(step, deed)
-    lan_was_dead = step.incident.get("diagnosis") == Verdict.LAN_ONLY_DEAD.value
-    if lan_was_dead and (deed.get("completed_delta") or 0) > 0:
-        # There was no light to go out: that the LAN side answers now is what the reset was for.
+    if deed.get("accepted", True) and deed.get("inband_silence"):
+        # The LAN side was no light that could go out: in-band was seen to go out instead.
         proof = replace(proof, lan_returned=proof.back)
     answers = _wait_answers(step, ladder.back_wait) if proof.happened and proof.back else 0
     result = gates.in_band_reset(proof, answers, ladder, watched=bool(deed.get("watched", True)))
@@ -87,7 +85,8 @@ def _out_of_band_reset(step: Step) -> Seen:
         "firmware": bmc.firmware,
         "power_on": bmc.power_on,
     }
-    return result, seen, proof.happened and result.passed
+    # In doubt it did reset all the same: the last gate asks for what was missing once more.
+    return result, seen, proof.happened and (result.passed or result.doubt)
 
 
 def _health(step: Step) -> Seen:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bmc_healer.bmc.facts import BmcFacts, Login
 from bmc_healer.bmc.identity import Identity
-from bmc_healer.diagnosis import Findings
+from bmc_healer.diagnosis import Findings, Verdict
 from bmc_healer.host.facts import CounterWindow, DeviceNode, Holder, InbandAnswer
 from bmc_healer.plan import BRING_BACK, RUNGS, Request
 from bmc_healer.state.refs import HostMemory
@@ -103,6 +103,7 @@ findings = st.builds(
     answer=answers,
     host_error=st.just("db01: SSH was refused."),
     queued_reset=st.sampled_from([False, False, True]),
+    reset_unseen_at=st.sampled_from([None, None, NOW - 60, NOW + 30, NOW - 3600]),
 )
 identities = st.sampled_from(
     [Identity(True, "guid", "It is.")] * 2 + [Identity(False, "", "It may be another's.")]
@@ -113,5 +114,5 @@ requests = st.builds(
     | st.sets(st.sampled_from(RUNGS), min_size=1).map(lambda some: tuple(r for r in RUNGS if r in some))
     | st.just(BRING_BACK),
     force=st.booleans(),
-    approved=st.booleans(),
+    approved=st.sampled_from(["", *(verdict.value for verdict in Verdict)]),
 )
