@@ -47,12 +47,12 @@ class ResetProof:
     session_dead: bool
     back: bool
     steady: bool  # several good answers in a row
-    lan_returned: bool = False  # a LAN side that was dead answers, and in-band was silent after the reset
+    inband_silence: bool = False  # where the LAN side was dead before: in-band fell silent after the reset
 
     @property
     def happened(self) -> bool:
         """The BMC did reset."""
-        return self.dark_seconds is not None or self.session_dead or self.lan_returned
+        return self.dark_seconds is not None or self.session_dead or self.inband_silence
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ def in_band_reset(
         return GateResult(
             False, "The BMC never went dark: the reset did not reach it, whatever ipmitool said."
         )
+    if not proof.back and proof.inband_silence:
+        return GateResult(False, "The BMC reset (in-band was silent), and its LAN side is as dead as before.")
     if not proof.back:
         return GateResult(False, "The BMC went dark and has not come back.")
     if answers < ladder.steady_answers:
@@ -195,4 +197,4 @@ def _firmware(bmc: BmcFacts, before: Baseline) -> tuple[str, ...]:
 def _how(proof: ResetProof) -> str:
     if proof.dark_seconds is not None:
         return f"dark for {proof.dark_seconds:.0f} s"
-    return "in-band was silent, its LAN side is back" if proof.lan_returned else "the old session is dead"
+    return "in-band was silent" if proof.inband_silence else "the old session is dead"

@@ -88,8 +88,12 @@ def test_the_report_counts_what_failed_what_is_missing_and_resets_too_many() -> 
     ]
     proofs = [(one, "p::r[a]"), (other, other.test)]
     text, good = report(proofs, done)
-    assert good and "2 rows, 2 as expected, 0 not, 0 not run; resets that should not have been: 0." in text
+    assert good and "2 rows, 2 as expected, 0 not, 0 not run; wrong resets: 0;\nduplicate resets: 0;" in text
     assert "| **b** y | - | - | - | - | 3 | as expected |" in text
     twice = Result("p::r[a]", 61.0, False, {"resets": "lan lan"})
     text, good = report(proofs, [twice])
-    assert not good and "0 as expected, 1 not, 1 not run; resets that should not have been: 1." in text
+    assert not good and "0 as expected, 1 not, 1 not run; wrong resets: 0;\nduplicate resets: 1;" in text
+    harmful = {"resets": "lan inband", "lost": "1", "leaked": "2", "outcome": "relieved", "healed_by": ""}
+    text, good = report(proofs, [Result("p::r[a]", 61.0, False, harmful)])
+    assert "wrong resets: 1;\nduplicate resets: 0; lost incidents: 1; leaked secrets: 2." in text
+    assert "| **a** x | relieved | none | lan inband | - | 61 | not as expected |" in text, "what was seen"

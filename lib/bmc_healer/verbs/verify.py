@@ -47,9 +47,8 @@ def _in_band_reset(step: Step) -> Seen:
     ladder = step.rt.config.ladder
     deed = (step.last("reset_in_band") or {"evidence": {}})["evidence"]
     proof = _wait_back(step, deed)
-    if deed.get("accepted", True) and deed.get("inband_silence"):
-        # The LAN side was no light that could go out: in-band was seen to go out instead.
-        proof = replace(proof, lan_returned=proof.back)
+    # Where the LAN side was no light that could go out, in-band was watched instead.
+    proof = replace(proof, inband_silence=bool(deed.get("accepted", True) and deed.get("inband_silence")))
     answers = _wait_answers(step, ladder.back_wait) if proof.happened and proof.back else 0
     result = gates.in_band_reset(proof, answers, ladder, watched=bool(deed.get("watched", True)))
     return result, {"dark": deed.get("dark") or [], "answers": answers}, proof.happened and result.passed

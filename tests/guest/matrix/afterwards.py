@@ -81,11 +81,10 @@ def assert_unharmed(lab: Any, was: Before) -> None:
     assert lab.bmc.status().chassis == ()
 
 
-def assert_no_secret(lab: Any, folder: Path, heard: list[tuple[str, str]], reports: Any) -> None:
-    """The BMC's password is in nothing that the product wrote or said; its configuration holds it."""
+def leaks(lab: Any, folder: Path, heard: list[tuple[str, str]], reports: Any) -> list[str]:
+    """Where the BMC's password is in what the product wrote or said; its configuration alone holds it."""
     secret = str(lab.password)
-    for path in folder.rglob("*"):
-        if path.is_file() and path.name != CONFIG:
-            assert secret.encode() not in path.read_bytes(), f"the password is in {path}"
-    assert all(secret not in text for message in heard for text in message)
-    assert secret not in json.dumps(reports)
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != CONFIG]
+    found = [str(path) for path in files if secret.encode() in path.read_bytes()]
+    found += ["chat" for message in heard for text in message if secret in text]
+    return found + (["a report"] if secret in json.dumps(reports) else [])

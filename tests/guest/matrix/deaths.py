@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ RUNGS = {
 }
 
 
-def kill(child: Child, state: Path, moment: str, rung: str) -> None:
-    """Kill a heal with all its processes on this machine.
+def await_moment(child: Child, state: Path, moment: str, rung: str) -> None:
+    """Wait until a heal has come so far.
 
     :param moment: `before` a rung has written its intent, `during`: its deed may be sent from now on,
         `after`: it has ended, its gate is at work
@@ -42,16 +42,33 @@ def kill(child: Child, state: Path, moment: str, rung: str) -> None:
         until(lambda: _may_be_sent(state, rung), STEP_SECONDS, f"the intent of {rung}")
     elif moment == "after":
         child.until(lambda line: label in line and " after " in line, STEP_SECONDS, f"the end of {rung}")
-    kill_all(child)
+
+
+def stop_all(child: Child) -> list[psutil.Process]:
+    """Suspend a heal with all its processes on this machine; these.
+
+    Its runner first, so that none of its actions can begin another process unseen.
+    """
+    runner = psutil.Process(child.process.pid)
+    runner.suspend()
+    processes = runner.children(recursive=True)
+    for process in processes:
+        process.suspend()
+    return [*processes, runner]
 
 
 def kill_all(child: Child) -> None:
-    """Its runner is stopped first, so that none of its actions can begin another process unseen."""
-    runner = psutil.Process(child.process.pid)
-    runner.suspend()
-    for process in runner.children(recursive=True):
+    """Kill a heal with all its processes on this machine."""
+    for process in stop_all(child):
         process.kill()
     child.kill()
+
+
+def go_on(processes: list[psutil.Process]) -> None:
+    """Those that were suspended, and have not been killed since."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
 
 
 def boot(state: Path) -> None:
@@ -91,6 +108,18 @@ def tidied(healer: Healer) -> Ended:
         assert again.told["outcome"] == "refused" and "was escalated" in again.sentence, again.sentence
         assert healer.run("resume", HOST).status == 0
     return Ended(0, ended, "")
+
+
+def stays_locked(healer: Healer, because: str) -> None:
+    """Say `heal.overdue` until that is the reason why the dead heal keeps its lock."""
+    dead = healer.incidents()[0]
+
+    def held() -> bool:
+        answer = healer.trigger("heal.overdue", **heal_overdue(dead))
+        assert not answer.told.get("freed"), answer
+        return because in answer.sentence
+
+    until(held, FREED_SECONDS, f"a lock that stays because {because}", pause=ASK_SECONDS)
 
 
 def _may_be_sent(state: Path, rung: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import xml.etree.ElementTree as Xml
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ did not hear, and by the BMC's password in anything that was written or said. A 
 out. A row with a dash under rungs and resets is proven by a test of its own, which
 `tests/guest/matrix/rows` names.
 
-{rows} rows, {good} as expected, {bad} not, {missing} not run; resets that should not have been: {wrong}.
+{rows} rows, {good} as expected, {bad} not, {missing} not run; wrong resets: {wrong};
+duplicate resets: {double}; lost incidents: {lost}; leaked secrets: {leaked}.
 """
+HARMS = ("wrong", "double", "lost", "leaked")
 TITLE = "| case | outcome | rungs | resets | host | seconds | |\n|---|---|---|---|---|---|---|\n"
 
 
@@ -62,12 +65,14 @@ def report(rows: Sequence[tuple[Row, str]], all_results: Sequence[Result]) -> tu
     :param rows: each with the test that proves it
     """
     lines: dict[str, list[str]] = {}
-    good = bad = missing = wrong = 0
+    good = bad = missing = 0
+    counted: Counter[str] = Counter()
     for row, node in rows:
         found = of_row(row, node, all_results)
         passed = bool(found) and all(one.passed for one in found)
         good, bad, missing = good + passed, bad + (bool(found) and not passed), missing + (not found)
-        wrong += sum(_too_many(row, one) for one in found)
+        for one in found if row.story else ():
+            counted += harm(row, one)
         lines.setdefault(row.theme, []).append(_line(row, found, passed))
     text = HEAD.format(
         cpus=os.cpu_count(),
@@ -77,24 +82,32 @@ def report(rows: Sequence[tuple[Row, str]], all_results: Sequence[Result]) -> tu
         good=good,
         bad=bad,
         missing=missing,
-        wrong=wrong,
+        **{what: counted[what] for what in HARMS},
     )
     for theme, own in lines.items():
         text += f"\n## {theme}\n\n{TITLE}{''.join(own)}"
     return text, bool(rows) and good == len(rows)
 
 
-def _too_many(row: Row, result: Result) -> int:
-    """Resets beyond those that the row expects."""
-    counted = result.recorded.get("resets", "").split()
-    return max(len(counted) - len(row.resets), 0) if row.story else 0
+def harm(row: Row, result: Result) -> Counter[str]:
+    """What must never be: `wrong` resets (on a channel on which the row expects none), `double` ones (more
+    than it expects there), incidents `lost` and secrets `leaked`.
+    """
+    found: Counter[str] = Counter({what: int(result.recorded.get(what) or 0) for what in ("lost", "leaked")})
+    for channel, more in (Counter(result.recorded.get("resets", "").split()) - Counter(row.resets)).items():
+        found["double" if channel in row.resets else "wrong"] += more
+    return found
 
 
 def _line(row: Row, found: Sequence[Result], passed: bool) -> str:
     seconds = f"{sum(one.seconds for one in found):.0f}" if found else "-"
     verdict = "as expected" if passed else ("not as expected" if found else "not run")
-    outcome = f"{row.outcome} by {row.healed_by}" if row.healed_by else row.outcome or "-"
-    rungs, resets = (" ".join(names) or ("none" if row.story else "-") for names in (row.rungs, row.resets))
+    # What was seen, where it was recorded, and not what was wished for
+    seen = found[0].recorded if row.story and found else {}
+    ended, by = seen.get("outcome", row.outcome), seen.get("healed_by", row.healed_by)
+    outcome = f"{ended} by {by}" if by else ended or "-"
+    sent = seen["resets"].split() if "resets" in seen else row.resets
+    rungs, resets = (" ".join(names) or ("none" if row.story else "-") for names in (row.rungs, sent))
     host = row.host if row.story and row.host != "any" else "-"
     case = f"**{row.id}** {row.fault}".replace("|", "\\|")
     return f"| {case} | {outcome} | {rungs} | {resets} | {host} | {seconds} | {verdict} |\n"

@@ -11,6 +11,7 @@ rungs               the rungs that were tried in all heals of the story, in orde
 resets              reset commands that reached the BMC, by channel, in order
 carried_out         how many of them it carried out (default: all)
 told                titles that chat heard, without the host's name; `BMC healed +`: once or more often
+heard               parts of chat's texts
 host                the host afterwards: a word of HOST_STATES, see `afterwards.py`
 everyday            `make test` plays it in the guest, too
 played              `make test` plays it on a played host (tests/guest/played)
@@ -46,6 +47,7 @@ class Row:
     resets: tuple[str, ...] = ()
     carried_out: int | None = None
     told: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()
     host: str = "any"
     guest: dict[str, Any] = field(default_factory=dict)
     story: tuple[dict[str, Any], ...] = ()
@@ -92,7 +94,7 @@ def read(document: dict[str, Any]) -> Row:
     made = dict(document)
     if isinstance(made.get("says"), str):
         made["says"] = [made["says"]]
-    for name in ("says", "rungs", "resets", "told", "story"):
+    for name in ("says", "rungs", "resets", "told", "heard", "story"):
         made[name] = tuple(made.get(name) or ())
     return Row(**made)
 

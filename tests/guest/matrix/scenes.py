@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from lab.sim import BmcSim
 from tests.guest.healer import HOST, Ended, Healer
 from tests.guest.payload import kipmi_high_cpu
 
@@ -117,6 +118,62 @@ def clients_in_d(stage: Any) -> None:
         "for i in 1 2 3; do setsid /tmp/ipmitool > /dev/null 2>&1 < /dev/null & done"
     )
     assert stage.lab.guest(f"until [ $({D_STATE}) = 3 ]; do sleep 0.2; done").rc == 0
+
+
+def _pretend_ipmitool(stage: Any, command: str) -> None:
+    """A script by the name of ipmitool that waits; it is older than a client may hang when this returns."""
+    script = "#!/bin/sh\\nwhile :; do read line < /tmp/fifo; done\\n"
+    stage.lab.guest(
+        f"mkfifo /tmp/fifo; printf '{script}' > /tmp/ipmitool; chmod +x /tmp/ipmitool; "
+        f"setsid /tmp/ipmitool {command} > /dev/null 2>&1 < /dev/null & echo $! > /tmp/ipmitool.pid; sleep 11"
+    )
+
+
+def hpm_upgrade(stage: Any) -> None:
+    """A firmware update by ipmitool."""
+    _pretend_ipmitool(stage, "hpm upgrade firmware.img")
+
+
+def sol_session(stage: Any) -> None:
+    """Somebody's console."""
+    _pretend_ipmitool(stage, "sol activate")
+
+
+def still_there(stage: Any) -> None:
+    """What waited still waits."""
+    assert stage.lab.guest("kill -0 $(cat /tmp/ipmitool.pid)").rc == 0
+    stage.lab.guest("kill -9 $(cat /tmp/ipmitool.pid)")
+
+
+def ssh_stops(stage: Any) -> None:
+    """New SSH connections are refused."""
+    stage.lab.scenes.stop_ssh()
+
+
+def ssh_starts(stage: Any) -> None:
+    """They are accepted again."""
+    stage.lab.scenes.start_ssh()
+
+
+def foreign_write(stage: Any) -> None:
+    """A write to hotmod that is not the product's, and hangs."""
+    params = stage.lab.guest("cat /sys/class/ipmi/ipmi0/device/params").out.strip()
+    stage.lab.guest(f"setsid sh -c 'echo remove,{params} > {HOTMOD}' > /dev/null 2>&1 &")
+
+
+def two_refuse(stage: Any) -> None:
+    """Two BMCs refuse the password, one after the other; then the first one's host is to be healed again."""
+    config = stage.healer.config
+    config["credentials"]["lab"]["password"] = "wrong"
+    with BmcSim(name="other") as other:
+        bmc = {"address": "127.0.0.1", "port": other.lan_port, "credential": "lab", "identity": "trust"}
+        config["hosts"]["other"] = {"transport": "none", "bmc": bmc}
+        for name in (HOST, "other"):
+            assert stage.healer.heal("--force", host=name).status in (3, 4)
+        stage.healer.run("resume", HOST)
+        stage.ended = stage.healer.heal("--force")
+        assert [sim.bmc.status().logins for sim in (stage.lab.sim, other)] == [1, 1]
+        assert other.bmc.status().received == ()
 
 
 def secret_in_argv(stage: Any) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.guest.healer import HOST, Child, Ended, Healer
 from tests.guest.matrix import deaths, scenes
 from tests.guest.matrix.afterwards import Before, before
@@ -31,9 +33,15 @@ class Stage:
         self.ended: Ended | None = None
         self.was: Before | None = None
         self.child: Child | None = None
+        self.suspended: list[psutil.Process] = []
         healer.settings(rmmod_limit=20)  # a busy machine needs more than 4 s
         healer.settings(hung_client_seconds=10)  # less than the diagnosis takes: who hung before it is reaped
         healer.config["notify"] = [{"url": chat.url}]
+
+    def close(self) -> None:
+        """End what still runs, also what was suspended."""
+        deaths.go_on(self.suspended)
+        self.healer.close()
 
     def play(self, story: tuple[dict[str, Any], ...]) -> None:
         """Say the words in their order."""
@@ -145,7 +153,24 @@ class Stage:
     def do_dies(self, when: str) -> None:
         """`before`, `during` or `after`, and a rung: the heal is killed, with all its processes."""
         assert self.child is not None
-        deaths.kill(self.child, self.folder / "state", *when.split())
+        deaths.await_moment(self.child, self.folder / "state", *when.split())
+        deaths.kill_all(self.child)
+
+    def do_stops(self, when: str) -> None:
+        """The same, but it is suspended, and may go on later."""
+        assert self.child is not None
+        deaths.await_moment(self.child, self.folder / "state", *when.split())
+        self.suspended = deaths.stop_all(self.child)
+
+    def do_goes_on(self, _: bool) -> None:
+        """What was suspended goes on, and comes to its end."""
+        assert self.child is not None
+        deaths.go_on(self.suspended)
+        self.child.finish()
+
+    def do_stays_locked(self, because: str) -> None:
+        """The product is started again, and may not free the lock of what has died."""
+        deaths.stays_locked(self.healer, because)
 
     def do_machine(self, what: str) -> None:
         """`boots`: what runs the product was off and on again."""
@@ -183,6 +208,10 @@ class Stage:
     def do_heard(self, messages: int) -> None:
         """What waits is tried again by whoever comes: in the end chat has heard so many messages."""
         deaths.until(lambda: self._told() >= messages, WAIT_SECONDS, f"{messages} messages", pause=3.0)
+
+    def do_chat_hears(self, title: str) -> None:
+        """Wait for a message."""
+        deaths.until(lambda: any(title in one for one in self.chat.titles), WAIT_SECONDS, title, pause=0.2)
 
     def _told(self) -> int:
         self.healer.trigger("heal.overdue", **heal_overdue({"id": "none", "execution": ""}))

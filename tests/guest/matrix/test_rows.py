@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.guest.matrix.stage import Stage, check
 from tests.guest.outside import channels
 
 TRIED = ("done", "failed", "stuck")
-
+FIRMWARE = re.compile(r"BIOS (?!unknown)\S.*, BMC firmware \S")  # in every message that calls a person
 
 PLAYED = [pytest.param(row, row.lab, id=row.id) for row in rows() if row.story]
 
@@ -25,24 +26,34 @@ def test_row(row: Row, lab, tmp_path, chat, record_property) -> None:
     try:
         stage.play(row.story)
     finally:
-        stage.healer.close()
+        stage.close()
+        record_property("resets", " ".join(channels(lab)))
     was = stage.was
     assert was is not None, "the product was let at nothing"
-    record_property("outcome", stage.ended.told.get("outcome") if stage.ended else "")
-    record_property("resets", " ".join(channels(lab)))
+    found = [report for one in stage.installations for report in reports(one)]
+    leaked = afterwards.leaks(lab, tmp_path, chat.heard, found)
+    record_property("outcome", stage.ended.told.get("outcome") or "" if stage.ended else "")
+    record_property("healed_by", stage.ended.told.get("healed_by") or "" if stage.ended else "")
+    record_property(
+        "lost", sum(not report["outcome"] for report in found) + bool(row.told and not chat.heard)
+    )
+    record_property("leaked", len(leaked))
+    assert not leaked
     assert channels(lab) == list(row.resets)
     assert lab.bmc.status().resets == (len(row.resets) if row.carried_out is None else row.carried_out)
     if stage.ended is not None:
         check(stage.ended, row.outcome, row.healed_by, row.says)
-    found = [report for one in stage.installations for report in reports(one)]
     tried = [rung for report in found for rung in rungs(report)]
     assert row.walked(tried), tried
     titles = [title.removeprefix(f"{HOST}: ") for title in chat.titles]
     assert row.hears(titles), titles
+    for part in row.heard:
+        assert any(part in text for _, text in chat.heard), part
+    for title, text in chat.heard:
+        assert "needs a person" not in title or FIRMWARE.search(text), text
     afterwards.STATES[row.host](lab, was)
     if row.host != "rebooted":
         afterwards.assert_unharmed(lab, was)
-    afterwards.assert_no_secret(lab, tmp_path, chat.heard, found)
 
 
 def reports(healer: Healer) -> list[dict[str, Any]]:

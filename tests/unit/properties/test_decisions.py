@@ -181,7 +181,7 @@ proofs = st.builds(
     session_dead=st.booleans(),
     back=st.booleans(),
     steady=st.booleans(),
-    lan_returned=st.booleans(),
+    inband_silence=st.booleans(),
 )
 baselines = st.builds(
     Baseline,
