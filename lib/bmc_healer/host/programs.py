@@ -101,6 +101,11 @@ def classify(comm: str, argv: Sequence[str]) -> Program:
     return Program(name, "", "client", not remote)
 
 
+def flashes_by_its_words(program: str) -> bool:
+    """Whether a program of this name writes firmware with some command lines and not with others."""
+    return program in ("ipmitool", "ipmiutil") or program.lower() in _FLASH_WITH
+
+
 def _ipmitool(words: Sequence[str]) -> Program:
     interface, host, rest = "", False, list(words)
     while rest and rest[0].startswith("-") and len(rest[0]) > 1:
