@@ -12,7 +12,7 @@ from enum import Enum
 
 from bmc_healer.bmc.facts import BmcFacts
 from bmc_healer.config.settings import GuardrailSettings, WatchSettings
-from bmc_healer.host.clients import hung
+from bmc_healer.host.clients import hung, may_flash
 from bmc_healer.host.facts import CounterWindow, HostFacts, InbandAnswer
 from bmc_healer.state.refs import HostMemory
 
@@ -193,9 +193,9 @@ def _symptoms(facts: HostFacts | None, watch: WatchSettings) -> tuple[str, ...]:
 
 def _updating(found: Findings) -> str:
     """Why firmware may be under update right now; empty when nothing says so."""
-    flashing = [c.program for c in found.host.clients if c.kind == "flash"] if found.host else []
+    flashing = may_flash(found.host) if found.host else ""
     if flashing:
-        return f"{flashing[0]} is running on the host"
+        return flashing
     if found.bmc is not None and found.bmc.device_available is False:
         return 'the BMC says "device not available" (Get Device ID)'
     if found.answer is not None and found.answer.answered and not found.answer.device_available:

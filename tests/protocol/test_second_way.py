@@ -9,6 +9,8 @@ import pytest
 from misbehaving_bmc import MisbehavingBmc
 from redfish_mock import BMC1, HEALTHY, LOGIN, RESET, ROOT, serving
 
+from bmc_healer.config.secrets import BmcLogin
+
 NO_SESSION = {"open": 0x01}  # RMCP+ Open Session: insufficient resources
 COMMAND = Path(sys.executable).with_name("bmc-healer")
 TASKS = {
@@ -19,7 +21,7 @@ UPDATING = {BMC1: {**HEALTHY[BMC1], "Status": {"State": "Updating"}}}
 MUTE = {BMC1: {key: value for key, value in HEALTHY[BMC1].items() if key != "Status"}}
 
 
-def configure(folder, port, url):
+def configure(folder, port, url, login=LOGIN):
     secret, path = folder / "password", folder / "bmc_healer.yaml"
     bmc = {
         "address": "127.0.0.1",
@@ -30,12 +32,12 @@ def configure(folder, port, url):
     }
     config = {
         "mode": "auto",
-        "credentials": {"lab": {"username": LOGIN.username.decode(), "password_file": str(secret)}},
+        "credentials": {"lab": {"username": login.username.decode(), "password_file": str(secret)}},
         "hosts": {"web": {"transport": "none", "bmc": bmc}},
         "guardrails": {"settle_seconds": 0.2},
         "ladder": {"session_limit": 20, "dark_wait": 1, "back_wait": 5, "steady_interval": 0.2},
     }
-    for file, text in ((secret, LOGIN.password.decode()), (path, json.dumps(config))):
+    for file, text in ((secret, login.password.decode()), (path, json.dumps(config))):
         file.write_text(text)
         file.chmod(0o600)
     return path
@@ -58,3 +60,19 @@ def test_the_reset_goes_through_redfish_unless_the_bmc_is_under_update(tmp_path,
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert [path for method, path, _ in web.seen if method == "POST"] == [RESET] * sent
     assert said in done.stdout
+
+
+def test_a_login_that_redfish_alone_refuses_is_tried_once(tmp_path):
+    """The BMC has other accounts for Redfish; lanplus lets us in, so that every heal would ask there."""
+    login = BmcLogin(b"admin", b"secret")
+    with MisbehavingBmc() as lan, serving() as (web, _):
+        config = configure(tmp_path, lan.port, web.url, login)
+        command = [COMMAND, "--config", config, "--state-dir", tmp_path / "state", "heal", "web", "--force"]
+        first, second = (
+            subprocess.run(command, capture_output=True, text=True, timeout=120, check=False).stdout
+            for _ in range(2)
+        )
+    assert "Redfish refuses the login" in first
+    assert "The BMC refused the login; it is not tried again" in second
+    assert len(web.seen) == 1
+    assert lan.received["6/2"] == 0

@@ -95,6 +95,10 @@ ROWS = {
     "unloaded by an earlier heal": (found(no_device(), bmc(), unloaded_boot="b00t"), Verdict.UNLOADED),
     "throttled by an earlier heal": (found(host(), bmc(), ANSWER, throttled_from=0), Verdict.UNLOADED),
     "no IPMI at all": (found(no_device(had_bmc=False), None), Verdict.NO_IPMI),
+    "may be a flash tool": (
+        found(host((STUCK,) * 3, clients=(client(state="D", known=False),)), bmc()),
+        Verdict.UPDATING,
+    ),
     "flash tool runs": (
         found(host((STUCK,) * 3, clients=(client(program="yafuflash", kind="flash"),)), bmc()),
         Verdict.UPDATING,

@@ -8,12 +8,14 @@ import pytest
 from bmc_healer.bmc.facts import Login
 from bmc_healer.config.settings import GuardrailSettings, WatchSettings
 from bmc_healer.diagnosis import Verdict, diagnose
+from bmc_healer.errors import BmcError, BmcLoginError
 from bmc_healer.state import keys
 from bmc_healer.verbs import look
+from bmc_healer.verbs import step as step_module
 from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.verbs.step import Step
 from tests.unit import made
-from tests.unit.verbs import config, host, runtime
+from tests.unit.verbs import SILENT_PORT, config, first_looks_ended, host, runtime
 
 
 def test_the_bios_is_remembered_for_the_day_on_which_the_host_cannot_be_looked_at():
@@ -82,6 +84,61 @@ def test_nothing_is_reset_while_redfish_cannot_be_asked_for_want_of_the_credenti
         verdict, why = step.why_not(diagnose(hung, WatchSettings(), GuardrailSettings()), hung)
     assert verdict == "stop"
     assert "Whether a Redfish task runs cannot be known" in why and "'bmc_dell'" in why
+
+
+def asked_for_a_task(rt, monkeypatch, answer, meanwhile=lambda: None):
+    """What a heal of db01 hears of its BMC's Redfish tasks, and how often the BMC was asked."""
+    asked = []
+
+    def task_running(settings, login, *, limit):
+        asked.append(settings.url)
+        if answer is not None:
+            raise answer
+        return False
+
+    monkeypatch.setattr(step_module.redfish, "task_running", task_running)
+    incident = rt.state.incident(begin_heal(rt, {"host": "db01"})["incident"])
+    first_looks_ended()
+    due = {"plan": ["oob"], "next": {"task": "reset_out_of_band", "index": 0}}
+    rt.state.save_incident({**incident, **due})
+    meanwhile()
+    hung = made.found(made.host(windows=(made.STUCK,) * 3, kipmi=100.0), made.bmc())
+    with Step(rt, "reset_out_of_band", {"host": "db01", "incident": incident["id"]}) as step:
+        said = [step.why_not(diagnose(hung, WatchSettings(), GuardrailSettings()), hung) for _ in range(2)]
+    return said, len(asked)
+
+
+@pytest.fixture
+def with_redfish():
+    return runtime(config({"db01": host(bmc={**host()["bmc"], "redfish": {"url": "https://127.0.23.1"}})}))
+
+
+def test_a_login_that_redfish_refuses_counts_as_refused_by_this_bmc(with_redfish, monkeypatch):
+    """IPMI took it: only this question finds it wrong, and would in every heal."""
+    rt = with_redfish
+    refused = BmcLoginError("Redfish refuses the login", "https://127.0.23.1")
+    said, asked = asked_for_a_task(rt, monkeypatch, refused)
+    assert asked == 1
+    assert [verdict for verdict, _ in said] == ["stop", "stop"]
+    assert "Redfish refuses the login" in said[0][1] and "the BMC refused the credential lab" in said[1][1]
+    assert [(bad.credential, bad.bmc_address) for bad in rt.state.fleet().bad_logins] == [
+        ("lab", f"127.0.23.1:{SILENT_PORT}")
+    ]
+
+
+def test_a_credential_that_is_stopped_is_not_tried_over_redfish(with_redfish, monkeypatch):
+    def meanwhile():  # it is other hosts' BMCs that refuse it, while this heal is under way
+        with_redfish.state.stop_credential("lab", "refused by 10.1.0.5:623, 10.1.0.6:623")
+
+    said, asked = asked_for_a_task(with_redfish, monkeypatch, None, meanwhile)
+    assert asked == 0
+    assert said[0][0] == "stop" and "the credential lab is stopped" in said[0][1]
+
+
+def test_a_redfish_that_cannot_be_asked_says_nothing_of_the_login(with_redfish, monkeypatch):
+    said, asked = asked_for_a_task(with_redfish, monkeypatch, BmcError("Redfish does not answer properly"))
+    assert asked == 2 and said[0][0] == "stop"
+    assert with_redfish.state.fleet().bad_logins == ()
 
 
 @pytest.mark.parametrize("watch", ["bmc", "kipmi"])

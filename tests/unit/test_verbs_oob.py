@@ -5,10 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from bmc_healer.bmc.facts import ResetAnswer
+from bmc_healer.bmc.facts import BmcFacts, Login, ResetAnswer
 from bmc_healer.verbs import reset_bmc_oob
+from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.verbs.reset_bmc_oob import proven_before
+from bmc_healer.verbs.step import Step
 from tests.unit.made import bmc
+from tests.unit.verbs import SILENT_PORT, config, first_looks_ended, host, runtime
 
 GUID = bmc().guid
 PROVEN = {"proven": True, "how": "smbios", "sentence": "GUID and UUID agree."}
@@ -43,6 +46,7 @@ def test_an_incident_that_has_proven_nothing_yet():
         (replace(bmc(), guid="00" * 16), "not proven to be the same BMC"),
         (replace(bmc(), guid=None), "not proven to be the same BMC"),
         (replace(bmc(), device_available=False), "updates or starts"),  # since the look over lanplus
+        (BmcFacts(0.0, "x", alive=True, login=Login.REFUSED, error="It refuses."), "No session. It refuses."),
     ],
 )
 def test_redfish_is_the_second_way_only_to_the_same_bmc_that_is_not_under_update(monkeypatch, seen, said):
@@ -57,3 +61,21 @@ def test_redfish_is_the_second_way_only_to_the_same_bmc_that_is_not_under_update
     answer = reset_bmc_oob._by_redfish(step, None, bmc(), not_sent, deed)
     assert (answer is reset) is (said == "")
     assert said in answer.error
+    assert (answer.login is Login.REFUSED) is (seen.login is Login.REFUSED)
+
+
+def test_a_login_that_redfish_refuses_in_place_of_a_dead_session_is_recorded(monkeypatch):
+    bmc_settings = {**host()["bmc"], "redfish": {"url": "https://127.0.23.1"}}
+    rt = runtime(config({"db01": host(bmc=bmc_settings)}))
+    incident = rt.state.incident(begin_heal(rt, {"host": "db01"})["incident"])
+    first_looks_ended()
+    due = {"plan": ["oob"], "next": {"task": "reset_out_of_band", "index": 0}}
+    rt.state.save_incident({**incident, **due})
+    no_session = ResetAnswer(False, None, error="No session.", login=Login.FAILED)
+    refused = BmcFacts(0.0, "x", alive=True, login=Login.REFUSED, error="Redfish refuses the login.")
+    monkeypatch.setattr(reset_bmc_oob.session, "cold_reset", lambda *_, **__: no_session)
+    monkeypatch.setattr(reset_bmc_oob.redfish, "look", lambda *_, **__: refused)
+    with Step(rt, "reset_out_of_band", {"host": "db01", "incident": incident["id"]}) as step:
+        outcome = reset_bmc_oob._reset(step, step.host.bmc, "127.0.23.1", bmc())
+    assert outcome.state == "failed" and "Redfish refuses the login" in outcome.sentence
+    assert [bad.bmc_address for bad in rt.state.fleet().bad_logins] == [f"127.0.23.1:{SILENT_PORT}"]

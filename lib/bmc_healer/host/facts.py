@@ -33,6 +33,7 @@ class ClientProcess:
     stack: tuple[str, ...] = ()
     mark: str | None = None
     kind: Literal["client", "flash", "console", "module", "other"] = "client"
+    known: bool = True  # False: its command line could not be read; kind, subcommand and inband are guesses
     inband: bool = True  # False: an ipmitool with -I lan/lanplus/-H, talks to another machine's BMC
 
 

@@ -11,7 +11,7 @@ from ..errors import HostAccessError
 from .access import HostAccess
 from .facts import ClientProcess, CounterWindow, HostFacts, Interface, KipmiThread
 from .procfs import TICKS_PER_SECOND, ProcessLine, Snapshot, parse
-from .programs import INTERESTING, classify
+from .programs import INTERESTING, classify, flashes_by_its_words
 from .scripts import script
 
 SNAPSHOT_LIMIT = 30.0  # it takes 0.1 s; the field's host with a load of 194 gets more
@@ -118,6 +118,7 @@ def _clients(now: Snapshot) -> Iterator[ClientProcess]:
         what = classify(line.comm, line.argv)
         inside = _inside_driver(line)
         named = "ipmi" in what.program.lower() or what.program.startswith("bmc-")
+        named = named or (line.unread and flashes_by_its_words(what.program))
         if not inside and (
             (what.kind == "other" and not named) or (what.kind == "module" and not what.subcommand)
         ):
@@ -134,6 +135,7 @@ def _clients(now: Snapshot) -> Iterator[ClientProcess]:
             stack=line.stack,
             mark=line.mark,
             kind=kind,
+            known=not line.unread,
             inband=what.inband,
         )
 

@@ -35,6 +35,7 @@ class ProcessLine:
     stack: tuple[str, ...] = ()
     mark: str | None = None
     writes: bool = False  # it is inside a write to a module parameter
+    unread: bool = False  # its command line, and with it its mark, was left out: reading it could hang
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ def _processes(plain: dict[str, list[str]]) -> Iterator[ProcessLine]:
     wchan = dict(_by_pid(plain.get("wchan", [])))
     stack = dict(_by_pid(plain.get("stack", [])))
     mark = dict(_by_pid(plain.get("mark", [])))
+    unread = {line.strip() for line in plain.get("unread", [])}
     writers = _pairs(plain.get("parameters", [])).get("writing", "").split()
     for line in plain.get("stat", []):
         head, _, rest = line.rpartition(")")
@@ -165,6 +167,7 @@ def _processes(plain: dict[str, list[str]]) -> Iterator[ProcessLine]:
                 stack=tuple(_frame(frame) for frame in stack.get(pid, []) if frame.startswith("[<")),
                 mark=next((entry.partition("=")[2][:200] for entry in mark.get(pid, [])), None),
                 writes=number in writers,
+                unread=number in unread,
             )
         except (ValueError, IndexError):
             continue  # it ended while it was read, or its name is odd

@@ -78,9 +78,11 @@ def classify(comm: str, argv: Sequence[str]) -> Program:
     """
     name = _base(argv[0]) if argv else comm
     # A script's interpreter stands in argv[0]; comm then is the script's own name.
+    words = argv[1:]
     if not name.startswith(comm[:15]):
         name = comm
-    words = argv[1:]
+        if words and _base(words[0]) == name:
+            words = words[1:]
     lower = name.lower()
     if name in _MODULE_TOOLS:
         return Program(name, _modules_named(words), "module", True)
@@ -99,6 +101,11 @@ def classify(comm: str, argv: Sequence[str]) -> Program:
         return _ipmiutil(words)
     remote = any(word.startswith(("--hostname", "-h")) for word in words)
     return Program(name, "", "client", not remote)
+
+
+def flashes_by_its_words(program: str) -> bool:
+    """Whether a program of this name writes firmware with some command lines and not with others."""
+    return program in ("ipmitool", "ipmiutil") or program.lower() in _FLASH_WITH
 
 
 def _ipmitool(words: Sequence[str]) -> Program:

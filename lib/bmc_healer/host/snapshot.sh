@@ -3,7 +3,7 @@
 # Rules: a handful of forks however many processes there are; no temporary file; nothing is read that can hang.
 # That excludes everything under ipmi_bmc.* and bmc/ (D for 100 s with a hung BMC), module parameters while
 # another parameter write hangs (they share a lock), and command line and environment of a process that is in D
-# inside a page fault or exec (they take its memory lock).
+# inside a page fault or exec (they take its memory lock): who it is that was not asked is listed as unread.
 
 fact() {
     line=
@@ -60,6 +60,13 @@ open_files() {
         sub(/.* -> \/dev\/ipmi/, "/dev/ipmi") { print "h", part[3], $1 }'
 }
 
+in_d() {
+    line=
+    read -r line < "/proc/$1/stat"
+    case ${line##*) } in D*) return 0 ;; esac
+    return 1
+}
+
 processes() {
     writers=$(printf '%s\n' "$opened" | awk '$1 == "w" { printf " %s ", $2 }')
     # /proc/PID/stat of the processes whose name matters, of everything of user space in D, and of a write to a
@@ -79,13 +86,14 @@ processes() {
     pids=$(printf '%s\n' "$stats" | awk 'match($0, /\(.*\)/) { split(substr($0, RSTART + RLENGTH + 1), f, " "); if (f[2] != 2) print $1 }')
     [ -n "$pids" ] || return 0
     # /dev/null keeps `head` printing names when there is one process only.
-    stacks=$(head -n 16 /dev/null $(files stack $(printf '%s\n' $pids | head -n 200)))
+    stacks=$(head -n 16 /dev/null $(files stack $pids))
     echo '@@ stack'
-    printf '%s\n' "$stacks"
+    # All decide whose command line is read; 200 are told whole, of the rest what shows the driver (655 clients were seen)
+    printf '%s\n' "$stacks" | awk '/^==> / { count++ } count <= 201 || /^==> |ipmi/'
     echo '@@ wchan'
     head -c 64 /dev/null $(files wchan $pids)
     echo
-    safe=
+    safe= unread=
     for word in $(printf '%s\n%s\n' "$stacks" "$stats" | awk -v writers="$writers" '
         /^==> / { split($2, part, "/"); pid = part[3]; next }
         /^\[</ {
@@ -97,13 +105,20 @@ processes() {
             split(substr($0, RSTART + RLENGTH + 1), field, " ")
             if (field[2] == 2) next
             if (field[1] ~ /[DR]/ && index(writers, " " $1 " ")) print "w" $1
-            if (field[1] != "D" || (seen[$1] && !locked[$1])) print $1
+            why = field[1] != "D" ? "" : locked[$1] ? "l" : seen[$1] ? "" : "u"
+            print why $1
         }'); do
+        pid=${word#[wlu]}
         case $word in
-            w*) writing="$writing ${word#w}" ;;
-            *) safe="$safe $word" ;;
+            w*) writing="$writing $pid" ;;
+            l*) unread="$unread $pid" ;;
+            # In D, and no stack: it may not be read, or the process was in D for a moment only
+            u*) if in_d "$pid"; then unread="$unread $pid"; else safe="$safe $pid"; fi ;;
+            *) safe="$safe $pid" ;;
         esac
     done
+    echo '@@ unread'
+    printf '%s\n' $unread
     [ -n "$safe" ] || return 0
     echo '@@ cmdline'
     head -c 1024 /dev/null $(files cmdline $safe) | tr '\000' '\037'

@@ -11,7 +11,7 @@ from typing import Any
 from ..config.settings import WatchSettings
 from ..errors import HostAccessError
 from ..host.access import HostAccess
-from ..host.clients import hung, reapable
+from ..host.clients import hung, reapable, unread
 from ..host.facts import ClientProcess, HostFacts
 from ..host.scripts import script
 from .outcome import RungOutcome
@@ -30,7 +30,8 @@ def reap(
 ) -> RungOutcome:
     """End the clients that `host.clients.reapable` names.
 
-    Firmware tools, consoles, daemons, clients of other machines' BMCs and our own young probe are spared.
+    Firmware tools, consoles, daemons, clients of other machines' BMCs and our own young probe are spared, and
+    who may be one of these: evidence `unread` counts the hung clients whose command line could not be read.
 
     :raises HostAccessError: the host was lost; the signals may have been sent
     """
@@ -40,11 +41,16 @@ def reap(
         "ended": 0,
         "clients": [_named(client) for client in doomed[:_NAMED]],
         "spared": [_named(client) for client in spared[:_NAMED]],
+        "unread": len(unread(facts.clients, watch)),
     }
+    left_alone = ""
+    if evidence["unread"]:
+        left_alone = f" Left alone, since their command line could not be read: {evidence['unread']}."
     if not doomed:
         own = any(client.mark and hung(client, watch) for client in spared)
         why = "only our own probe waits" if own else "no IPMI client has hung longer than the limit"
-        return RungOutcome("reap", "skipped", f"Nothing was ended: {why}.", evidence)
+        nothing = "Nothing was ended." if left_alone else f"Nothing was ended: {why}."
+        return RungOutcome("reap", "skipped", f"{nothing}{left_alone}", evidence)
 
     lines = "".join(f"{client.pid} {client.start_ticks}\n" for client in doomed)
     may_send()
@@ -61,16 +67,18 @@ def reap(
     ]
     ended = f"{evidence['ended']} of {len(doomed)} hung IPMI clients ended"
     if not left:
-        return RungOutcome("reap", "done", f"{ended}.", evidence)
+        return RungOutcome("reap", "done", f"{ended}.{left_alone}", evidence)
     names = ", ".join(f"{client['program']} (pid {client['pid']})" for client in evidence["left"][:3])
     if set(left.values()) == {"D"}:
         return RungOutcome(
             "reap",
             "done",
-            f"{ended}; {len(left)} hang in the kernel and end when the BMC is back: {names}.",
+            f"{ended}; {len(left)} hang in the kernel and end when the BMC is back: {names}.{left_alone}",
             evidence,
         )
-    return RungOutcome("reap", "failed", f"{ended}; {len(left)} survived KILL: {names}.", evidence)
+    return RungOutcome(
+        "reap", "failed", f"{ended}; {len(left)} survived KILL: {names}.{left_alone}", evidence
+    )
 
 
 def _is_left(words: list[str]) -> bool:

@@ -115,10 +115,11 @@ def _reset(step: Step, settings: BmcSettings, pinned: str, bmc: BmcFacts) -> Run
             guid=None if settings.identity == "trust" else bmc.guid,
             may_send=deed.may_send,
         )
-        if answer.login is Login.REFUSED and settings.credential:
-            rt.state.bad_login(settings.credential, f"{pinned}:{settings.port}")
-        elif not answer.sent and answer.login is not Login.OK and settings.redfish is not None:
+        closed = answer.login in (Login.OK, Login.REFUSED)  # it has had its say: no second way round that
+        if not answer.sent and not closed and settings.redfish is not None:
             answer = _by_redfish(step, settings.redfish, bmc, answer, deed)
+        if answer.login is Login.REFUSED and settings.credential:  # whichever way it was refused
+            rt.state.bad_login(settings.credential, f"{pinned}:{settings.port}")
         step.said = _sentence(answer)
         back = not answer.sent or step.see_reset(lan, session_dead=answer.session_dead)
         dark = [[period.start, period.end] for period in lan.dark_periods]
@@ -144,6 +145,8 @@ def _by_redfish(
     limit = step.rt.config.ladder.session_limit
     login = step.rt.login(step.host)
     seen = redfish.look(settings, login, limit=limit)
+    if seen.login is Login.REFUSED:
+        return replace(answer, error=f"{answer.error} {seen.error}".strip(), login=Login.REFUSED)
     if not same_machine(seen.guid, bmc.guid):
         return replace(answer, error=f"{answer.error} Redfish is not proven to be the same BMC.".strip())
     if seen.device_available is False:

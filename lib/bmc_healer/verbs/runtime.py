@@ -119,7 +119,7 @@ class Runtime:
         if host.bmc.credential is None or not session:
             alive = ping(pinned, host.bmc.port)
             return BmcFacts(self.clock(), pinned, alive, error="" if alive else "no answer to the ping")
-        refused = self._refused_before(host.bmc.credential, f"{pinned}:{host.bmc.port}")
+        refused = self.refused_before(host.bmc.credential, f"{pinned}:{host.bmc.port}")
         if refused:
             seen = bmc_session.look(pinned, host.bmc.port, None, limit=self.config.ladder.session_limit)
             return replace(seen, login=Login.REFUSED, error=refused)
@@ -144,8 +144,11 @@ class Runtime:
             return lan
         return replace(seen, address=lan.address, guid=lan.guid or seen.guid)
 
-    def _refused_before(self, credential: str, address: str) -> str:
-        """A login that this BMC has refused, or that is stopped everywhere, is not tried again by itself."""
+    def refused_before(self, credential: str, address: str) -> str:
+        """Why this login is not tried: this BMC has refused it, or it is stopped everywhere; else empty.
+
+        :param address: the BMC's own, pinned, with its IPMI port, whichever way a login takes: `10.1.0.5:623`
+        """
         fleet = self.state.fleet()
         stop = fleet.stop_of(credential)
         if stop is not None:

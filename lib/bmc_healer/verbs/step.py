@@ -11,7 +11,7 @@ from bmc_healer import ladder
 from bmc_healer.bmc import redfish
 from bmc_healer.bmc.lanwatch import LanWatch
 from bmc_healer.diagnosis import Diagnosis, Findings, Inband, Verdict
-from bmc_healer.errors import BmcError, ConfigError, HostAccessError, StateError
+from bmc_healer.errors import BmcError, BmcLoginError, ConfigError, HostAccessError, StateError
 from bmc_healer.host.access import HostAccess
 from bmc_healer.host.lease import ForeignLease, record_deed, take
 from bmc_healer.plan import hang_proven
@@ -162,16 +162,26 @@ class Step:
         return answers and not self.forced
 
     def _redfish_task(self) -> str:
-        """A task of the BMC, such as a firmware update, that is not finished (asked through Redfish)."""
-        settings = self.host.bmc.redfish if self.host.bmc else None
-        if settings is None:
+        """A task of the BMC, such as a firmware update, that is not finished (asked through Redfish).
+
+        A login that was refused once is not tried again (SAFETY 7): the BMC may have another account for
+        Redfish than for IPMI, so that only this question finds it wrong.
+        """
+        bmc = self.host.bmc
+        if bmc is None or bmc.redfish is None:
             return ""
+        unknown = "Whether a Redfish task runs cannot be known:"
+        credential, address = bmc.credential or "", f"{self.pinned}:{bmc.port}"
+        if refused := self.rt.refused_before(credential, address):
+            return f"{unknown} {refused}."
         try:
-            running = redfish.task_running(
-                settings, self.rt.login(self.host), limit=self.rt.config.ladder.session_limit
-            )
+            login = self.rt.login(self.host)
+            running = redfish.task_running(bmc.redfish, login, limit=self.rt.config.ladder.session_limit)
+        except BmcLoginError as error:
+            self.rt.state.bad_login(credential, address)
+            return f"{unknown} {error.sentence}"
         except (BmcError, ConfigError) as error:
-            return f"Whether a Redfish task runs cannot be known: {error.sentence}"
+            return f"{unknown} {error.sentence}"
         return "A Redfish task of the BMC is not finished: it may be a firmware update." if running else ""
 
     def queued_resets(self) -> list[Intent]:

@@ -14,6 +14,7 @@ from bmc_healer.config.settings import HostSettings
 from bmc_healer.errors import HealerError, HostAccessError, StateError, UnknownHostError
 from bmc_healer.executions import clock_skew
 from bmc_healer.host import lease
+from bmc_healer.host.clients import left_by
 from bmc_healer.host.observe import observe
 from bmc_healer.state.documents import Lock
 from bmc_healer.state.heartbeat import overdue
@@ -166,11 +167,8 @@ def _left_on_host(rt: Runtime, host: HostSettings, lock: Lock, *, known: bool, h
                 clock=rt.clock,
                 sleep=rt.sleep,
             )
-            left = [c for c in facts.clients if c.mark and c.mark.startswith(f"{lock.incident}:")]
-            if left:
-                return (
-                    f"its {left[0].program} (pid {left[0].pid}, state {left[0].state}) is still on the host."
-                )
+            if left := left_by(facts, lock.incident):
+                return f"{left}."
             lease.give_back(access, owner=rt.owner(), incident=lock.incident)
     except HostAccessError as error:
         if on_host:

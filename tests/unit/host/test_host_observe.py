@@ -81,6 +81,19 @@ def test_a_stuck_parameter_write_that_runs_just_now():
     assert [(client.kind, client.state) for client in marked(found, "inc1:4")] == [("module", "R")]
 
 
+@pytest.mark.parametrize(
+    ("program", "kind"), [("ipmitool", "client"), ("bmc-info", "client"), ("racadm", "other"), ("tar", None)]
+)
+def test_a_command_line_that_was_left_out_is_told_as_such(program, kind):
+    """Whose words decide whether it writes firmware is told of, though nothing of it says IPMI."""
+    whole = text("hung").replace("365 (ipmitool) S", f"365 ({program}) D")
+    start = whole.index("==> /proc/365/cmdline")
+    left_out = whole[:start] + "@@ unread\n365\n" + whole[whole.index("@@ mark") :]
+    seen = {client.pid: (client.kind, client.known) for client in look(parse(left_out)).clients}
+    assert seen.pop(365, None) == (kind and (kind, False))
+    assert set(seen.values()) == {("client", True)} and len(seen) == 3
+
+
 def changed(snapshot: Snapshot, seconds: float, **counters: int) -> Snapshot:
     old = snapshot.interfaces["ipmi0"]
     new = {**old, **{key: str(int(old[key]) + value) for key, value in counters.items()}}

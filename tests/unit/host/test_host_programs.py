@@ -56,6 +56,14 @@ def test_a_script_goes_by_its_own_name():
     assert classify("ipmi_exporter.p", ["python3", "/usr/local/bin/ipmi_exporter.py"]).kind == "other"
 
 
+def test_a_script_around_ipmitool_is_known_by_its_words():
+    """Sites wrap ipmitool in a script of its name, in front of it in PATH."""
+    script = ["/bin/sh", "/usr/local/bin/ipmitool"]
+    assert classify("ipmitool", [*script, "mc", "info"]) == Program("ipmitool", "mc info", "client", True)
+    assert classify("ipmitool", [*script, "hpm", "upgrade", "x"]).kind == "flash"
+    assert classify("ipmitool", [*script, "-I", "lanplus", "-H", "db02", "mc", "info"]).inband is False
+
+
 def test_without_a_command_line_the_name_decides():
     assert classify("ipmitool", []) == Program("ipmitool", "", "client", True)
     assert classify("rmmod", []).kind == "module"

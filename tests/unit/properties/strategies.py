@@ -35,6 +35,7 @@ clients = st.lists(
         age=st.sampled_from([1.0, 300.0]),
         state=st.sampled_from("SDR"),
         kind=st.sampled_from(["client"] * 4 + ["flash", "console", "module", "other"]),
+        known=st.sampled_from([True] * 15 + [False]),
         inband=st.booleans(),
     ),
     max_size=12,

@@ -50,6 +50,18 @@ def test_only_the_hung_are_ended():
     assert {client["pid"] for client in outcome.evidence["spared"]} == {8, 9, 10, 11}
 
 
+def test_whose_command_line_was_not_read_is_counted_and_left_alone():
+    """It may be `hpm upgrade`, with its image on a slow file server."""
+    unread = [replace(HUNG, pid=pid, state="D", subcommand="", known=False) for pid in (8, 9)]
+    host, outcome = reaped("end\n", HUNG, *unread)
+    assert host.told == "7 100\n"
+    assert outcome.evidence["unread"] == 2
+    assert outcome.sentence.endswith("Left alone, since their command line could not be read: 2.")
+    host, outcome = reaped("end\n", *unread, may_send=refuse)
+    assert outcome.state == "skipped" and host.told == ""
+    assert "no IPMI client has hung" not in outcome.sentence and "could not be read: 2" in outcome.sentence
+
+
 def test_nothing_to_reap():
     host, outcome = reaped("end\n", replace(HUNG, inband=False), may_send=refuse)
     assert outcome.state == "skipped" and host.told == ""
