@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bmc_healer.bmc.facts import BmcFacts, Login
-from bmc_healer.bmc.identity import Identity, same_machine
+from bmc_healer.bmc.identity import Identity, machine, own_guid, same_machine
 from bmc_healer.config.settings import GuardrailSettings, LadderSettings
 from bmc_healer.diagnosis import Diagnosis, Findings, Inband, Lan, Verdict, stuck
 from bmc_healer.host.facts import HostFacts
@@ -95,7 +95,9 @@ def _which_bmc(diagnosis: Diagnosis, found: Findings) -> str:
     Only a hang of the first interface counts for the BMC behind `bmc.address`, and only where that interface
     gave this very BMC's GUID while the host was healthy.
     """
-    interfaces = found.host.interfaces if found.host else ()
+    if found.host is None:
+        return ""
+    interfaces, memory = found.host.interfaces, found.memory
     hangs = [one.name for one in interfaces if stuck(one.windows)]
     if not hangs and diagnosis.inband is Inband.HUNG:  # ipmitool asked the first one
         hangs = [one.name for one in interfaces[:1]]
@@ -103,7 +105,8 @@ def _which_bmc(diagnosis: Diagnosis, found: Findings) -> str:
     if not hangs or not others:
         return ""
     guid = found.bmc.guid if found.bmc else None
-    if interfaces[0].name in hangs and same_machine(guid, found.memory.bmc_guid):
+    own = own_guid(memory.bmc_guid, memory.bmc_guid_machine, machine(found.host.dmi))
+    if interfaces[0].name in hangs and same_machine(guid, own):
         return ""
     return (
         f"The host has several interfaces: {', '.join(hangs)} hangs, {', '.join(others)} does not. Which of "

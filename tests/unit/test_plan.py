@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -146,6 +147,8 @@ def test_of_two_interfaces_the_first_hangs_and_is_known_to_be_the_bmc_s() -> Non
     other = {"bmc_guid": "0" * 31 + "1"}
     assert plan(found(two((STUCK,) * 3, (QUIET,)), bmc(), **other)).outcome == "proposed"
     assert plan(found(two((QUIET,), (STUCK,) * 3), bmc(), **known)).outcome == "proposed"
+    moved = {**known, "bmc_guid_machine": f"uuid={UUID(int=7)}"}
+    assert plan(found(two((STUCK,) * 3, (QUIET,)), bmc(), **moved)).outcome == "proposed"
 
 
 def test_of_two_interfaces_the_first_does_not_answer_the_probe() -> None:

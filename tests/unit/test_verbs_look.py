@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from bmc_healer.bmc.facts import Login
+from bmc_healer.bmc.identity import machine
 from bmc_healer.config.settings import GuardrailSettings, WatchSettings
 from bmc_healer.diagnosis import Verdict, diagnose
 from bmc_healer.errors import BmcError, BmcLoginError
+from bmc_healer.host.facts import Dmi
 from bmc_healer.state import keys
 from bmc_healer.verbs import look
 from bmc_healer.verbs import step as step_module
@@ -170,3 +172,36 @@ def test_a_bmc_that_was_dark_for_hours_and_answers_now_is_booting():
     assert booting()
     rt.clock.sleep(20)
     assert not booting()
+
+
+OLD, NEW = (Dmi(uuid=f"{digit * 8}-90de-4f10-a1b2-c3d4e5f60718") for digit in "78")
+ODD = replace(made.bmc(), guid="ab" * 15 + "cd")  # in no byte order the UUID of either machine
+
+
+def identified(rt, dmi):
+    """The identity of db01's BMC, once the host was looked at; `dmi` None: it cannot be reached."""
+    rt.look_at_bmc = lambda host, pinned: ODD
+    db01 = rt.host("db01")
+    facts = replace(made.host((made.STUCK,)), dmi=dmi) if dmi else None
+    seen = replace(made.found(facts, ODD), memory=rt.state.memory("db01"))
+    look.remember(rt, db01, seen, diagnose(seen, WatchSettings(), GuardrailSettings()))
+    return look.identify(rt, db01, facts, ODD, rt.state.memory("db01"))
+
+
+def test_a_guid_that_was_learnt_on_another_machine_proves_nothing():
+    """The disks of db01 are in another chassis, and bmc.address is still that of the one before."""
+    rt = runtime()
+    rt.state.remember("db01", bmc_guid=ODD.guid, bmc_guid_machine=machine(OLD))
+    assert identified(rt, OLD).how == "remembered"
+    assert identified(rt, None).how == "remembered"
+    moved = identified(rt, NEW)
+    assert not moved.proven
+    assert machine(OLD) in moved.sentence and machine(NEW) in moved.sentence
+    assert not identified(rt, None).proven, "it was last seen on the new machine"
+    assert identified(rt, OLD).how == "remembered"
+
+
+def test_a_guid_that_was_remembered_without_its_machine_holds():
+    rt = runtime()
+    rt.state.remember("db01", bmc_guid=ODD.guid)
+    assert identified(rt, NEW).how == "remembered"

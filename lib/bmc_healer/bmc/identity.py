@@ -56,10 +56,36 @@ def same_machine(bmc_guid: str | None, smbios_uuid: str | None) -> bool:
     return guid is not None and expected is not None and expected in _orders(guid)
 
 
+def machine(dmi: Dmi) -> str:
+    """What tells a machine from others, as it is remembered.
+
+    :returns: `uuid=4c4c4544-... serial=cz3012abcd`, without what it does not tell or shares with others
+    """
+    told = (("uuid", _uuid(dmi.uuid)), ("serial", _serial(dmi.serial)))
+    return " ".join(f"{name}={value}" for name, value in told if value)
+
+
+def own_guid(remembered_guid: str | None, learnt_on: str, runs_on: str) -> str | None:
+    """The remembered GUID, but None when the host runs on another machine than it was learnt on.
+
+    A host is remembered by its name, and a name moves with the disks. Only the machine counts: the GUID of
+    many a board is its UUID in no byte order, so that these two cannot contradict each other.
+
+    :param learnt_on: a `machine`; empty: not known, then the GUID holds
+    :param runs_on: a `machine`: the present one, or the latest that was seen; empty: not known
+    """
+    before, now = (dict(word.split("=", 1) for word in known.split()) for known in (learnt_on, runs_on))
+    if "uuid" in before and "uuid" in now:
+        return remembered_guid if same_machine(before["uuid"], now["uuid"]) else None
+    if "serial" in before and "serial" in now:
+        return remembered_guid if before["serial"] == now["serial"] else None
+    return remembered_guid
+
+
 def prove(facts: BmcFacts, dmi: Dmi, remembered_guid: str | None, fru_serial: str | None) -> Identity:
     """The first proof that holds: GUID = SMBIOS UUID, GUID = remembered GUID, FRU serial = DMI serial.
 
-    :param remembered_guid: what in-band IPMI gave while the host was healthy
+    :param remembered_guid: what in-band IPMI gave on this machine while it was healthy: `own_guid`
     """
     where = facts.address
     if same_machine(facts.guid, dmi.uuid):

@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 
 from .access import HostAccess, Result
-from .facts import InbandAnswer
+from .facts import Dmi, InbandAnswer
 
 # "Get Device ID command failed" contains "Device ID" too: the colon makes the difference.
 _DEVICE_ID = re.compile(r"^Device ID +: ", re.MULTILINE)
@@ -22,6 +22,7 @@ _LOGGED = re.compile(r"^\[ *(\d+\.\d+)\] .*ipmi.*Couldn't get irq info: c3", re.
 _UPTIME_AND_LOG = "read -r up rest < /proc/uptime; echo $up; exec dmesg"
 _LOG_LIMIT = 30.0
 _LOG_BYTES = 2 * 1024 * 1024  # the ring holds 128 KiB to 1 MiB
+_DMI = ("/sys/class/dmi/id/product_uuid", "/sys/class/dmi/id/product_serial")
 _NOISE = re.compile(r"IANA PEN registry")
 
 
@@ -60,6 +61,14 @@ def inband_guid(access: HostAccess, *, limit: float, mark: str | None = None) ->
     answer = access.run(["ipmitool", "raw", "0x06", "0x37"], limit=limit, mark=mark)
     digits = "".join(answer.out.split()).lower()
     return digits if answer.ok and re.fullmatch(r"[0-9a-f]{32}", digits) else None
+
+
+def machine_dmi(access: HostAccess, *, limit: float) -> Dmi:
+    """SMBIOS UUID and serial number of the machine that the host runs on now; empty where it does not say."""
+    answer = access.run(["grep", "-s", ".", *_DMI], limit=limit)
+    said = dict(line.partition(":")[::2] for line in answer.out.splitlines())
+    uuid, serial = (said.get(path, "").strip()[:200] for path in _DMI)
+    return Dmi(uuid=uuid.lower(), serial=serial)
 
 
 def read_answer(result: Result) -> InbandAnswer:

@@ -80,3 +80,5 @@ class HostMemory:
     unloaded_boot: str = ""  # boot_id of the boot in which a heal unloaded the driver, until it is loaded
     unloaded_modules: tuple[str, ...] = ()  # what that heal removed, and its interfaces' hotmod parameters
     unloaded_params: tuple[str, ...] = ()
+    bmc_guid_machine: str = ""  # the machine that gave bmc_guid (bmc.identity.machine); empty: not known
+    machine: str = ""  # the machine on which the host was last seen

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from bmc_healer.bmc.facts import BmcFacts, Login
-from bmc_healer.bmc.identity import Identity, prove
+from bmc_healer.bmc.identity import Identity, machine, own_guid, prove, same_machine
 from bmc_healer.config.settings import HostSettings
 from bmc_healer.diagnosis import (
     Diagnosis,
@@ -108,6 +108,9 @@ def remember(rt: Runtime, host: HostSettings, found: Findings, diagnosis: Diagno
     bios = found.host.dmi.bios_version if found.host else ""
     if bios and bios != found.memory.bios:
         changes["bios"] = bios
+    runs_on = machine(found.host.dmi) if found.host else ""
+    if runs_on and runs_on != found.memory.machine:
+        changes["machine"] = runs_on
     if diagnosis.inband is Inband.HUNG:
         proof = rt.config.guardrails.hang_proof_seconds
         changes["hang_since"] = hang_since(found.memory, found.now, proof)
@@ -145,7 +148,9 @@ def identify(
     if facts is not None and not facts.privileged and not dmi.uuid and not memory.bmc_guid:
         what = "The host's SMBIOS UUID, which would prove that the BMC is its own, can only be read by root:"
         return Identity(False, "", f"{what} log in as root, or allow sudo -n.")
-    proof = prove(bmc, dmi, memory.bmc_guid, None)
+    runs_on = machine(dmi) or memory.machine  # of a host that cannot be looked at: the latest that was seen
+    own = own_guid(memory.bmc_guid, memory.bmc_guid_machine, runs_on)
+    proof = prove(bmc, dmi, own, None)
     if not proof.proven and bmc.login is Login.OK and dmi.serial:
         try:
             serial = fru_serial(
@@ -153,7 +158,10 @@ def identify(
             )
         except ConfigError:
             serial = None
-        proof = prove(bmc, dmi, memory.bmc_guid, serial)
+        proof = prove(bmc, dmi, own, serial)
+    if not proof.proven and own is None and same_machine(bmc.guid, memory.bmc_guid):
+        moved = f"the host had it on another machine ({memory.bmc_guid_machine}) and runs on {runs_on} now"
+        return Identity(False, "", f"{bmc.address}: this may be the BMC of another machine: {moved}.")
     return proof
 
 

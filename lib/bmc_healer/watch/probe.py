@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from bmc_healer.bmc.identity import machine
 from bmc_healer.config.settings import Config, HostSettings
 from bmc_healer.diagnosis import soft_hang
 from bmc_healer.errors import HealerError
@@ -70,7 +71,7 @@ def learn(host: HostSettings, limit: float, clock: Callable[[], float]) -> tuple
     :raises HealerError: the host cannot be reached
     """
     from bmc_healer.host import open_access
-    from bmc_healer.host.probe import inband_answer, inband_guid
+    from bmc_healer.host.probe import inband_answer, inband_guid, machine_dmi
 
     with open_access(host) as access:
         answer = inband_answer(access, limit=limit, mark=MARK)
@@ -80,4 +81,9 @@ def learn(host: HostSettings, limit: float, clock: Callable[[], float]) -> tuple
         if answer.firmware:
             learnt["firmware"] = answer.firmware
         guid = inband_guid(access, limit=limit)
-        return answer, learnt | ({"bmc_guid": guid} if guid else {})
+        if guid:
+            # The GUID first: each is written by itself, and this one with an older machine proves nothing.
+            learnt["bmc_guid"] = guid
+            if of := machine(machine_dmi(access, limit=limit)):
+                learnt["bmc_guid_machine"] = of
+        return answer, learnt

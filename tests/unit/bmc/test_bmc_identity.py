@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bmc_healer.bmc.facts import BmcFacts
-from bmc_healer.bmc.identity import prove, same_machine
+from bmc_healer.bmc.identity import machine, own_guid, prove, same_machine
 from bmc_healer.host.facts import Dmi
 
 HOST = uuid.UUID("4c4c4544-0042-3510-8052-b3c04f4b4e32")
@@ -95,3 +95,38 @@ def test_a_mismatch_is_said_with_both_numbers():
     sentence = prove(facts(OTHER), Dmi(uuid=str(HOST)), None, None).sentence
     assert OTHER in sentence
     assert str(HOST) in sentence
+
+
+UUID, SERIAL = f"uuid={HOST}", "serial=cz3012abcd"
+BOTH = f"{UUID} {SERIAL}"
+
+
+@pytest.mark.parametrize(
+    ("dmi", "told"),
+    [
+        (Dmi(uuid=str(HOST).upper(), serial="CZ3012-ABCD "), BOTH),
+        (Dmi(uuid=str(HOST), serial="To Be Filled By O.E.M."), UUID),
+        (Dmi(uuid="03000200-0400-0500-0006-000700080009", serial="CZ3012ABCD"), SERIAL),
+        (Dmi(), ""),
+    ],
+)
+def test_what_tells_a_machine_from_others(dmi, told):
+    assert machine(dmi) == told
+
+
+@pytest.mark.parametrize(
+    ("learnt_on", "runs_on", "holds"),
+    [
+        (BOTH, BOTH, True),
+        (UUID, f"uuid={OTHER} {SERIAL}", False),
+        (BOTH, f"uuid={OTHER}", False),
+        (UUID, f"uuid={uuid.UUID(bytes=HOST.bytes_le)}", True),  # a kernel that shows it in the other order
+        (SERIAL, f"uuid={OTHER} serial=cz3012wxyz", False),
+        (SERIAL, BOTH, True),
+        (UUID, SERIAL, True),  # nothing to compare
+        ("", BOTH, True),  # remembered before the machine was
+        (BOTH, "", True),
+    ],
+)
+def test_a_remembered_guid_holds_on_the_machine_it_was_learnt_on(learnt_on, runs_on, holds):
+    assert own_guid(OTHER, learnt_on, runs_on) == (OTHER if holds else None)

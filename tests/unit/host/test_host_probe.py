@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bmc_healer.host import probe
 from bmc_healer.host.access import Result
-from bmc_healer.host.facts import InbandAnswer
-from bmc_healer.host.probe import gave_up_lately, inband_answer, inband_guid, read_answer
+from bmc_healer.host.facts import Dmi, InbandAnswer
+from bmc_healer.host.probe import gave_up_lately, inband_answer, inband_guid, machine_dmi, read_answer
 
 NOISE = "IANA PEN registry open failed: No such file or directory\n"
 GOOD = """Device ID                 : 32
@@ -129,3 +132,43 @@ class Answering:
 )
 def test_guid(result, guid):
     assert inband_guid(Answering(result), limit=75.0) == guid
+
+
+UUID = "/sys/class/dmi/id/product_uuid:5D81CB20-FF6A-5B98-BCEB-6BFF817B192C\n"
+SERIAL = "/sys/class/dmi/id/product_serial: CZ3012:ABCD \n"
+
+
+@pytest.mark.parametrize(
+    ("result", "dmi"),
+    [
+        (Result(0, UUID + SERIAL, "", 0.1), Dmi("5d81cb20-ff6a-5b98-bceb-6bff817b192c", "CZ3012:ABCD")),
+        (Result(2, SERIAL, "", 0.1), Dmi(serial="CZ3012:ABCD")),  # not every file is there
+        (Result(2, "", "", 0.1), Dmi()),
+        (Result(127, "", "setsid: failed to execute grep\n", 0.1), Dmi()),
+        (Result(0, "odd\n\n", "", 0.1), Dmi()),
+    ],
+)
+def test_what_the_machine_says_of_itself(result, dmi):
+    class Machine(Answering):
+        def run(self, argv, **_) -> Result:
+            assert argv[:3] == ["grep", "-s", "."]
+            return self.result
+
+    assert machine_dmi(Machine(result), limit=10.0) == dmi
+
+
+def test_grep_names_the_file_of_each_line(tmp_path, monkeypatch):
+    files = [str(tmp_path / name) for name in ("product_uuid", "missing", "product_serial")]
+    (tmp_path / "product_uuid").write_text(f"{UUID.partition(':')[2]}")
+    (tmp_path / "product_serial").write_text("CZ3012:ABCD\n")
+
+    class Machine(Answering):
+        def run(self, argv, **_) -> Result:
+            ran = subprocess.run(argv, capture_output=True, text=True, check=False)
+            return Result(ran.returncode, ran.stdout, ran.stderr, 0.1)
+
+    monkeypatch.setattr(probe, "_DMI", (files[0], files[2]))
+    found = machine_dmi(Machine(Result(0, "", "", 0.1)), limit=10.0)
+    assert found == Dmi("5d81cb20-ff6a-5b98-bceb-6bff817b192c", "CZ3012:ABCD")
+    monkeypatch.setattr(probe, "_DMI", (files[1], files[2]))
+    assert machine_dmi(Machine(Result(0, "", "", 0.1)), limit=10.0) == Dmi(serial="CZ3012:ABCD")
