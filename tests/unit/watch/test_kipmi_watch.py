@@ -1,6 +1,7 @@
 """The kipmi watch with scripted hosts and a real (simulated) BMC on the LAN side."""
 
 import asyncio
+import random
 from dataclasses import replace
 from functools import partial
 
@@ -129,6 +130,31 @@ def test_a_hung_host_delays_nobody_and_a_failing_one_is_logged_once(said, sim):
     every = with_bmc(sim) | hosts("db02", "db03")
     assert run_until(watch(said, probers, every), lambda: said.names())
     assert [text for text in said.texts() if "db02" in text] == [refused.sentence]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_host_that_cannot_be_reached_is_tried_ever_less_often_and_not_in_step_with_others(
+    said, monkeypatch, seed
+):
+    pauses = []
+
+    async def nap(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 7:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(kipmi.asyncio, "sleep", nap)
+    refused = Scripted(HostAccessError("SSH refused the user root", "db01"))
+    config, inventory = config_of(hosts("db01"), **FAST)
+    watching = KipmiWatch(config, inventory, {}, said, rng=random.Random(seed), prober=lambda host: refused)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(watching._attend(watching._known(inventory.host("db01"), None), 0.0))
+    first, *after = pauses
+    most = (5.0, 15.0, 60.0, 300.0, 300.0, 300.0)
+    assert first == 0.0
+    assert all(pause / 2 < waited < pause for pause, waited in zip(most, after, strict=True))
+    assert len({waited / pause for pause, waited in zip(most, after, strict=True)}) == len(most)
+    assert refused.closed
 
 
 def test_repeated_until_acknowledged(said, sim):
