@@ -25,6 +25,7 @@ from .outages import Outages
 from .share import Share, owns
 from .wire import Line, Lines
 
+NAMES_SECONDS = 2.0  # that the first sweep of new hosts waits for their names at most
 REFRESH_SECONDS = 3600.0  # what is kept of all says when each was last seen, at least to within this
 
 
@@ -51,13 +52,14 @@ class BmcWatch:
         self._lines = lines
         self._clock = clock
         self._random = rng or random.Random()  # noqa: S311 (jitter)
-        self._addresses = Addresses(lambda text: lines.log("warning", text), clock)
+        self._addresses = Addresses(lambda text: lines.log("warning", text), rng=self._random)
         self._patients: dict[str, LanPatient] = {}
         self._outages = Outages("oob", config.watch, state, lines)
         self._trouble: str | None = None
         self._hosts: dict[str, HostSettings] = {}
         self._labels: dict[str, tuple[str, ...]] = {}
         self._revision = -1
+        self._new = True  # the hosts
         self._share: Share = None
         self._asking: dict[str, asyncio.Task[None]] = {}  # suspects that answer pings
         self._changed: set[str] = set()  # parts of the fleet of which there is something new to keep
@@ -101,11 +103,15 @@ class BmcWatch:
             same: dict[tuple[str, ...], tuple[str, ...]] = {}
             keys = ((name, host.label_keys) for name, host in self._hosts.items())
             self._labels = {name: same.setdefault(labels, labels) for name, labels in keys}
-            self._revision = self._inventory.revision
+            self._revision, self._new = self._inventory.revision, True
 
     async def _round(self, hosts: dict[str, HostSettings]) -> None:
         """One sweep and what follows from it."""
-        peers = await asyncio.to_thread(self._addresses.peers, hosts.values())
+        peers = self._addresses.peers(hosts.values())
+        if self._new and len(peers) < len(hosts):
+            await asyncio.to_thread(self._addresses.wait, NAMES_SECONDS)
+            peers = self._addresses.peers(hosts.values())
+        self._new = False
         found = await asyncio.to_thread(sweep, set(peers.values()))
         now = self._clock()
         for name, peer in peers.items():

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from bmc_healer.bmc import addresses
 from bmc_healer.bmc.facts import BmcFacts
 from bmc_healer.bmc.ping import SweepResult, sweep
 from bmc_healer.state.keys import fleet_part
@@ -253,6 +254,35 @@ def test_the_end_of_a_silence_is_kept_when_only_a_suspects_session_saw_it(said, 
     )
     first, *_, last = [lan.of_host(line["store"], "h0") for line in said.lines]
     assert first.dark_now and not last.dark_now
+
+
+def named(sim, name="db02-bmc"):
+    return host_of(sim.lan_port) | {"bmc": {"address": name, "port": sim.lan_port, "credential": "lab"}}
+
+
+def test_a_slow_name_server_holds_up_no_sweep(said, sim, monkeypatch):
+    answer, sweeps = threading.Event(), []
+    monkeypatch.setattr(addresses, "resolve", lambda name: answer.wait(30) and "127.0.0.1")
+    monkeypatch.setattr(bmc, "NAMES_SECONDS", 0.1)
+    monkeypatch.setattr(bmc, "sweep", lambda targets: sweeps.append(targets) or sweep(targets, timeout=0.2))
+    watching = watch(
+        said, {"db01": host_of(sim.lan_port)} | {f"n{n}": named(sim, f"n{n}") for n in range(20)}
+    )
+    try:
+        assert run_until(watching, lambda: len(sweeps) > 3 and LAN in said.stored(), seconds=10)
+        assert lan.of_host(said.stored(), "n0") is None
+        answer.set()
+        assert run_until(watching, lambda: lan.of_host(said.stored(), "n0"))
+    finally:
+        answer.set()
+
+
+def test_the_first_sweep_waits_for_names_a_little(said, sim, monkeypatch):
+    monkeypatch.setattr(addresses, "resolve", lambda name: time.sleep(0.2) or "127.0.0.1")
+    sweeps = []
+    monkeypatch.setattr(bmc, "sweep", lambda targets: sweeps.append(targets) or sweep(targets, timeout=0.2))
+    assert run_until(watch(said, {"db02": named(sim)}, bmc_poll_seconds=60.0), lambda: sweeps)
+    assert sweeps == [{("127.0.0.1", sim.lan_port)}]
 
 
 def test_sweeps_of_many_sensors_do_not_stay_in_step(said, monkeypatch):
