@@ -42,8 +42,8 @@ def look(
     """
     started = time.monotonic()
     now, where = clock(), shown(address, port)
-    if not ping(address, port, timeout=min(1.0, limit / 6)):
-        return BmcFacts(now, address, alive=False, error=f"{where}: the BMC does not answer on the LAN.")
+    if not ping(address, port, timeout=ping_timeout(limit)):
+        return BmcFacts(now, address, alive=False, error=no_answer(address, port))
     if login is None:
         return BmcFacts(now, address, alive=True, guid=system_guid(address, port))
     try:
@@ -55,6 +55,16 @@ def look(
     told = {key: found[key] for key in _TOLD if key in found}
     error_sentence = _error(found, where)
     return BmcFacts(now, address, alive=True, login=Login(found["login"]), error=error_sentence, **told)
+
+
+def ping_timeout(limit: float) -> float:
+    """Seconds that each attempt of a look's ping may take, so that its four leave time for the session."""
+    return min(1.0, limit / 6)
+
+
+def no_answer(address: str, port: int) -> str:
+    """What a look says of a BMC that the ping did not reach."""
+    return f"{shown(address, port)}: the BMC does not answer on the LAN."
 
 
 def cold_reset(

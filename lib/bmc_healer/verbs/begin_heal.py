@@ -12,7 +12,7 @@ from typing import Any
 
 from bmc_healer import blast, guardrails, messages
 from bmc_healer.bmc.address import resolve
-from bmc_healer.bmc.addresses import Addresses
+from bmc_healer.bmc.addresses import pinned
 from bmc_healer.bmc.ping import sweep
 from bmc_healer.config.settings import HostSettings, Mode
 from bmc_healer.errors import BmcError, UnknownHostError
@@ -154,7 +154,7 @@ def _mass_outage(rt: Runtime, host: HostSettings) -> Refusal | None:
     groups = {key: rt.inventory.by_label(key) for key in host.label_keys}
     fleet = rt.inventory.sample(rt.config.guardrails.sample_hosts, random.SystemRandom())
     others = {h.name: h for hosts in (*groups.values(), fleet) for h in hosts if h.name != host.name}
-    peers = Addresses(rt.logger.warning, rt.clock).peers(others.values())
+    peers = pinned(others.values(), rt.logger.warning)
     if not peers:
         return None
     dark = sweep(sorted(set(peers.values())), attempts=3).dark

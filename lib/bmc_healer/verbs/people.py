@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from bmc_healer import messages, telling
-from bmc_healer.bmc.addresses import Addresses
+from bmc_healer.bmc.addresses import pinned
 from bmc_healer.bmc.ping import sweep as sweep_bmcs
 from bmc_healer.config.names import printable
 from bmc_healer.errors import HealerError, StateError, UnknownHostError
@@ -174,7 +174,7 @@ def sweep(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     hosts = [host for host in chosen if host.bmc is not None]
     if not hosts:
         raise HealerError(f"no BMC to sweep{f' with label {printable(label)}' if label else ''}")
-    peers = Addresses(rt.logger.warning, rt.clock).peers(hosts)
+    peers = pinned(hosts, rt.logger.warning)
     dark = sweep_bmcs(list(peers.values())).dark
     silent = sorted(host.name for host in hosts if peers.get(host.name) is None or peers[host.name] in dark)
     answered = len(hosts) - len(silent)

@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from bmc_healer.bmc.address import Peer
 from bmc_healer.bmc.addresses import Addresses
 from bmc_healer.bmc.ping import sweep
+from bmc_healer.bmc.session import no_answer, ping_timeout
 from bmc_healer.config.inventory import Inventory
 from bmc_healer.config.settings import Config, HostSettings
 from bmc_healer.errors import BmcError, ConfigError
 from bmc_healer.state.keys import fleet_part
 
 from . import lan, payload
-from .confirm import Confirm
+from .confirm import AT_ONCE, Confirm
 from .hysteresis import Event, Incident
 from .oob import LanPatient, confirmed, refuted, swept, taken_over
 from .outages import Outages
 from .share import Share, owns
 from .wire import Line, Lines
 
+NAMES_SECONDS = 2.0  # that the first sweep of new hosts waits for their names at most
 REFRESH_SECONDS = 3600.0  # what is kept of all says when each was last seen, at least to within this
 
 
@@ -50,14 +52,16 @@ class BmcWatch:
         self._lines = lines
         self._clock = clock
         self._random = rng or random.Random()  # noqa: S311 (jitter)
-        self._addresses = Addresses(lambda text: lines.log("warning", text), clock)
+        self._addresses = Addresses(lambda text: lines.log("warning", text), rng=self._random)
         self._patients: dict[str, LanPatient] = {}
         self._outages = Outages("oob", config.watch, state, lines)
         self._trouble: str | None = None
         self._hosts: dict[str, HostSettings] = {}
         self._labels: dict[str, tuple[str, ...]] = {}
         self._revision = -1
+        self._new = True  # the hosts
         self._share: Share = None
+        self._asking: dict[str, asyncio.Task[None]] = {}  # suspects that answer pings
         self._changed: set[str] = set()  # parts of the fleet of which there is something new to keep
         self._kept_at = clock()
 
@@ -99,11 +103,15 @@ class BmcWatch:
             same: dict[tuple[str, ...], tuple[str, ...]] = {}
             keys = ((name, host.label_keys) for name, host in self._hosts.items())
             self._labels = {name: same.setdefault(labels, labels) for name, labels in keys}
-            self._revision = self._inventory.revision
+            self._revision, self._new = self._inventory.revision, True
 
     async def _round(self, hosts: dict[str, HostSettings]) -> None:
         """One sweep and what follows from it."""
-        peers = await asyncio.to_thread(self._addresses.peers, hosts.values())
+        peers = self._addresses.peers(hosts.values())
+        if self._new and len(peers) < len(hosts):
+            await asyncio.to_thread(self._addresses.wait, NAMES_SECONDS)
+            peers = self._addresses.peers(hosts.values())
+        self._new = False
         found = await asyncio.to_thread(sweep, set(peers.values()))
         now = self._clock()
         for name, peer in peers.items():
@@ -152,28 +160,47 @@ class BmcWatch:
         self._outages.assess(members, ill, silent, self._clock())
 
     async def _confirm_suspects(self, hosts: dict[str, HostSettings], peers: dict[str, Peer]) -> None:
-        suspects = [
-            name
+        """Ping all suspects once more, in one go; a round waits no longer, however many there are.
+
+        Who answers has a session in the background, and stays a suspect meanwhile. Of many some are left for
+        the next round, when nearly all of them will have answered the sweep.
+        """
+        for name in [name for name, task in self._asking.items() if task.done()]:
+            self._asking.pop(name).result()  # a fault of ours
+        suspects = {
+            name: peers[name]
             for name, patient in self._patients.items()
             if patient.suspect(self._config.watch)
             and name in peers
+            and name not in self._asking
             and not self._outages.hold(self._labels[name])
-        ]
-        for name, error in await self._ask(suspects, hosts, peers):
-            now = self._clock()
-            if error is None:
-                self._patients[name] = refuted(self._patients[name], now)
-                continue
-            self._patients[name] = confirmed(self._patients[name], name, now)
-            self._tell(self._patients[name], peers[name], error)
+        }
+        if not suspects:
+            return
+        timeout = ping_timeout(self._config.ladder.session_limit)
+        found = await asyncio.to_thread(sweep, set(suspects.values()), timeout=timeout)
+        for name, peer in suspects.items():
+            if peer in found.dark:
+                self._judge(name, peer, no_answer(*peer))
+            elif len(self._asking) < AT_ONCE:
+                asking = self._ask(name, hosts[name], peer)
+                self._asking[name] = asyncio.get_running_loop().create_task(asking)
 
-    async def _ask(
-        self, names: Iterable[str], hosts: dict[str, HostSettings], peers: dict[str, Peer]
-    ) -> list[tuple[str, str | None]]:
-        """Each suspect with why it counts as silent, or None when it answered after all."""
-        names = list(names)
-        answers = await asyncio.gather(*(self._confirm.ask(hosts[name], peers[name]) for name in names))
-        return list(zip(names, answers, strict=True))
+    async def _ask(self, name: str, host: HostSettings, peer: Peer) -> None:
+        self._judge(name, peer, await self._confirm.ask(host, peer))
+
+    def _judge(self, name: str, peer: Peer, error: str | None) -> None:
+        """:param error: why a suspect counts as silent; None: it answered after all"""
+        patient = self._patients.get(name)
+        if patient is None or not patient.suspect(self._config.watch):  # a session lasts, and sweeps go on
+            return
+        now = self._clock()
+        if error is None:
+            self._patients[name] = refuted(patient, now)
+            self._changed.add(fleet_part(name))  # no sweep will see that its silence is over
+            return
+        self._patients[name] = confirmed(patient, name, now)
+        self._tell(self._patients[name], peer, error)
 
     def _tell(self, patient: LanPatient, peer: Peer, error: str) -> None:
         incident = patient.incident

@@ -76,7 +76,7 @@ class Bridge:
         self._engine = engine
         self._steady = steady
         self._settings = _watch_settings(config)
-        self._ledger = Ledger(kind, service, clock, me)
+        self._ledger = Ledger(kind, service, clock, me, steady=steady)
         self._members = self._ledger.members
         self._share: Share = NOTHING  # as the watch process knows it
         self._child: WatchChild | None = None

@@ -1,9 +1,15 @@
-"""A suspect's last word: one session with a deadline, a few at once, and never twice with a refused login."""
+"""A suspect's last word: one session with a deadline, a few at once, and never twice with a refused login.
+
+Those that a ping does not reach are sorted out before, all in one sweep (`bmc.py`): they would take a place
+each for as long as the ping waits.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from bmc_healer.bmc.address import Peer
 from bmc_healer.bmc.facts import Login
@@ -41,6 +47,7 @@ class Confirm:
         self._stopped = set(stopped)
         self._lines = lines
         self._free = asyncio.Semaphore(AT_ONCE)
+        self._threads = ThreadPoolExecutor(AT_ONCE, "confirm")  # asyncio has 6 on 2 cores
         self._told: set[str] = set()
 
     async def ask(self, host: HostSettings, peer: Peer) -> str | None:
@@ -48,8 +55,9 @@ class Confirm:
         credential = host.bmc.credential if host.bmc else None
         async with self._free:
             login = self._login(credential)
+            asking = partial(look, *peer, login, limit=self._config.ladder.session_limit)
             try:
-                found = await asyncio.to_thread(look, *peer, login, limit=self._config.ladder.session_limit)
+                found = await asyncio.get_running_loop().run_in_executor(self._threads, asking)
             except BmcError as error:
                 return error.sentence
         if found.login is Login.REFUSED and credential is not None:

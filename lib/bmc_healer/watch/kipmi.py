@@ -63,7 +63,7 @@ class KipmiWatch:
         self._patients: dict[str, Patient] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._revision = -1
-        self._addresses = Addresses(lambda text: lines.log("warning", text), clock)
+        self._addresses = Addresses(lambda text: lines.log("warning", text), rng=self._random)
         self._outages = Outages("inband", config.watch, state, lines)
         self._probes = Probes(config, lines, clock)
         self._share: Share = None

@@ -29,6 +29,7 @@ class Ledger:
 
     :param kind: `kipmi` or `bmc`
     :param me: which of several sensors this is; None: as this process tells
+    :param steady: seconds of a clock that nobody sets
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class Ledger:
         datastore: Datastore,
         clock: Callable[[], float] = time.time,
         me: Member | None = None,
+        *,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kind = kind
         self._prefix = keys.key(keys.WATCHES, kind)
@@ -45,7 +48,7 @@ class Ledger:
         self._state = HealState(datastore, clock=clock)
         self._clock = clock
         self._open: dict[str, Document] = {}
-        self.members = Members(kind, self._store, clock, me or here())
+        self.members = Members(kind, self._store, clock, me or here(), steady=steady)
 
     def documents(self) -> dict[str, Document]:
         """What an earlier watch left of this sensor's share, by name."""

@@ -2,13 +2,18 @@
 
 Two must not watch the same host. So one that comes waits until all others have heard of it and let go; one
 that could not renew its key lets go before the others take over, and comes anew.
+
+No wall clock is believed, it may differ or be set: a sensor counts on a steady one how long a key has not
+changed before its eyes. So one that comes takes a dead one's key for a living one's for a while.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,9 +25,11 @@ from .share import Share, share_of
 
 RENEW_SECONDS = 15.0
 LET_GO_SECONDS = 50.0  # without its key renewed a sensor with company watches nothing any more
-GONE_SECONDS = 90.0  # ... and its share belongs to the others; in between lie 30 s that clocks may differ
+GONE_SECONDS = 90.0  # ... and its share belongs to the others; what lies between, a slow datastore may take
 JOIN_SECONDS = 40.0  # the others read every 15 s, and a poll may last some seconds
-KEPT_SECONDS = 600.0  # a key that nobody renews
+# A key that nobody renews or deletes. The store compares the writer's wall clock with the reader's, so clocks
+# may differ by as much: whoever takes a living sensor's key for expired watches its hosts a second time.
+KEPT_SECONDS = 86400.0
 NOTHING: Share = frozenset()
 
 
@@ -56,8 +63,10 @@ def lives(process: str) -> bool:
 class Members:
     """Of the sensors of one kind.
 
+    :param clock: epoch seconds; in a key they only show that it was renewed
     :param me: this one, as it would like to be named; another process with this name may live yet
     :param lives: whether `process` of this machine does
+    :param steady: seconds of a clock that nobody sets
     """
 
     def __init__(
@@ -67,14 +76,19 @@ class Members:
         clock: Callable[[], float],
         me: Member,
         lives: Callable[[str], bool] = lives,
+        *,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._prefix = keys.key(keys.SENSORS, kind)
         self._store = store
         self._clock = clock
         self._me = me
         self._lives = lives
+        self._steady = steady
         self._named = False
-        self._joined = self._renewed = clock()
+        self._joined = self._renewed = float("-inf")
+        self._changed: dict[str, tuple[float, float]] = {}  # each key's `at`, and since when it is that here
+        self._gone: list[str] = []  # keys
         self.others: tuple[str, ...] = ()
         self.share: Share = NOTHING
 
@@ -95,31 +109,32 @@ class Members:
 
     def due(self) -> bool:
         """Whether it is time for `renew`: more often until this one has its share."""
-        return self.share == NOTHING or self._clock() - self._renewed >= RENEW_SECONDS
+        return self.share == NOTHING or self._steady() - self._renewed >= RENEW_SECONDS
 
     def renew(self) -> None:
         """Tell the others of this one, look who they are, and deal out anew.
 
         :raises StateError: the datastore cannot be trusted; see `let_go`
         """
-        now = self._clock()
+        began = self._steady()
         if not self._named:
-            self._choose_name(self._living(now))
-        self._store.write(
-            keys.key(self._prefix, self._me.name), {**asdict(self._me), "at": now}, ttl=KEPT_SECONDS
-        )
-        self.others = tuple(sorted(member.name for member in self._living(now)))
+            self._choose_name(self._living())
+        document = {**asdict(self._me), "at": self._clock()}
+        self._store.write(keys.key(self._prefix, self._me.name), document, ttl=KEPT_SECONDS)
+        self.others = tuple(sorted(member.name for member in self._living()))
+        now = self._steady()
         if now - self._renewed >= LET_GO_SECONDS:
             self._joined, self.share = now, NOTHING
-        self._renewed = now
+        self._renewed = began
         share = share_of(self._me.name, self.others)
         if share is not None and self.share is not None and now - self._joined < JOIN_SECONDS:
             share &= self.share
         self.share = share
+        self._clear()
 
     def let_go(self) -> None:
         """Call it when `renew` has failed: alone in its fleet, a sensor goes on."""
-        if self.others and self._clock() - self._renewed >= LET_GO_SECONDS:
+        if self.others and self._steady() - self._renewed >= LET_GO_SECONDS:
             self.share = NOTHING
 
     def _choose_name(self, living: list[Member]) -> None:
@@ -128,23 +143,39 @@ class Members:
             self._me = Member(f"{self._me.name} {pid}", self._me.machine, self._me.process)
         self._named = True
 
-    def _living(self, now: float) -> list[Member]:
-        """The others whose key is fresh, without those of this machine whose process is gone."""
+    def _living(self) -> list[Member]:
+        """The others whose key has changed lately, without those of this machine whose process is gone."""
         found = []
-        for document in self._store.read(self._prefix).values():
-            member = _member(document)
-            if member == self._me or now - float(document["at"]) >= GONE_SECONDS:
+        began = self._steady()
+        documents = self._store.read(self._prefix)
+        now = self._steady()
+        before, self._changed, self._gone = self._changed, {}, []
+        for key, document in documents.items():
+            member, at = _member(document)
+            if member == self._me:
                 continue
-            if member.machine != self._me.machine or self._lives(member.process):
+            known, since = before.get(key, (None, now))
+            self._changed[key] = (at, since if at == known else now)
+            if at == known and began - since >= GONE_SECONDS:
+                self._gone.append(key)
+            elif member.machine != self._me.machine or self._lives(member.process):
                 found.append(member)
         return found
 
+    def _clear(self) -> None:
+        """Delete the keys of those that are gone: who comes later need not find that out anew."""
+        for key in self._gone:
+            with suppress(StateError):  # it can wait
+                self._store.delete(key)
 
-def _member(document: Document) -> Member:
+
+def _member(document: Document) -> tuple[Member, float]:
+    """What a key says: who, and when by that one's clock."""
     try:
-        return Member(str(document["name"]), str(document["machine"]), str(document["process"]))
-    except KeyError as error:
-        raise StateError(f"the key of a sensor lacks {error}", do="Delete it") from None
+        member = Member(str(document["name"]), str(document["machine"]), str(document["process"]))
+        return member, float(document["at"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(f"the key of a sensor is none ({error!r})", do="Delete it") from None
 
 
 def _started(pid: str) -> str:

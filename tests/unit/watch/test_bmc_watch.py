@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import random
+import threading
 import time
 from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from bmc_healer.bmc.ping import sweep
+from bmc_healer.bmc import addresses
+from bmc_healer.bmc.facts import BmcFacts
+from bmc_healer.bmc.ping import SweepResult, sweep
 from bmc_healer.state.keys import fleet_part
-from bmc_healer.watch import bmc, lan, payload
+from bmc_healer.watch import bmc, confirm, lan, payload
 from bmc_healer.watch.bmc import BmcWatch
-from bmc_healer.watch.confirm import Confirm
+from bmc_healer.watch.confirm import AT_ONCE, Confirm
 from bmc_healer.watch.lan import LanSeen
 from bmc_healer.watch.mass import Outage
 from lab import BmcSim
@@ -145,6 +149,157 @@ def test_a_mass_outage_of_a_large_fleet_is_a_small_trigger():
     told = payload.mass_outage(outage, "oob", 10_000, 1.0)
     assert (told["silent"], told["total"]) == (10_000, 10_000)
     assert told["hosts"][0] == "h00000" and len(json.dumps(told)) < 1000
+
+
+class Rounds:
+    """Stands in for the sweep and counts the rounds; all answer, after some rounds that nobody answers."""
+
+    def __init__(self, really=None):
+        self.began = []
+        self.really = really
+        self.lost = 2  # rounds
+
+    def __call__(self, targets, **how):
+        targets = frozenset(targets)
+        if not how:  # as a round calls it
+            self.began.append(time.monotonic())
+            if len(self.began) <= self.lost:
+                return SweepResult(frozenset(), targets)
+        return self.really(targets, **how) if self.really else SweepResult(targets, frozenset())
+
+
+def test_many_silent_suspects_hold_up_no_sweep(said, monkeypatch):
+    hosts = {f"h{n}": host_of(1000 + n) for n in range(60)}
+    rounds = Rounds(really=partial(sweep, timeout=0.2))
+    monkeypatch.setattr(bmc, "sweep", rounds)
+    watching = watch(said, hosts, state=known(*hosts), mass_outage_hosts=100)
+    assert run_until(watching, lambda: len(rounds.began) > 3 and len(said.names()) == 60, seconds=40)
+    assert rounds.began[2] - rounds.began[1] < 10
+    told = said.triggers("bmc.unresponsive")
+    assert {payload["host"] for payload in told} == set(hosts)
+    assert {payload["path"] for payload in told} == {"oob"}
+    assert "127.0.0.1:1000: the BMC does not answer on the LAN." in {payload["error"] for payload in told}
+
+
+class Sessions:
+    """Stands in for `look`: sessions that last until they may end."""
+
+    def __init__(self, alive):
+        self.alive = alive
+        self.end = threading.Event()
+        self.open = self.most = self.all = 0
+        self.counting = threading.Lock()
+
+    def __call__(self, address, port, login, *, limit):
+        with self.counting:
+            self.open, self.all = self.open + 1, self.all + 1
+            self.most = max(self.most, self.open)
+        assert self.end.wait(30)
+        with self.counting:
+            self.open -= 1
+        return BmcFacts(time.time(), address, alive=self.alive, error="" if self.alive else "silent again")
+
+
+@pytest.fixture
+def flapping(said, monkeypatch):
+    """BMCs that miss sweeps, but answer the ping after it; and sessions with them that last."""
+
+    def start(alive, count=60):
+        hosts = {f"h{n}": host_of(1000 + n) for n in range(count)}
+        rounds, sessions = Rounds(), Sessions(alive)
+        monkeypatch.setattr(bmc, "sweep", rounds)
+        monkeypatch.setattr(confirm, "look", sessions)
+        return watch(said, hosts, state=known(*hosts), mass_outage_hosts=100), rounds, sessions
+
+    return start
+
+
+def test_sessions_with_suspects_are_few_at_once_and_hold_up_no_sweep(said, flapping):
+    watching, rounds, sessions = flapping(alive=True)
+    rounds.lost = 1000
+    try:
+        assert run_until(watching, lambda: sessions.open == AT_ONCE and len(rounds.began) > 5)
+        assert (sessions.most, sessions.all, said.names()) == (AT_ONCE, AT_ONCE, [])
+    finally:
+        sessions.end.set()
+
+
+def test_who_answers_a_sweep_while_a_session_with_it_lasts_is_no_suspect_any_more(said, flapping):
+    watching, rounds, sessions = flapping(alive=False)
+
+    def over():
+        if len(rounds.began) > 4:
+            sessions.end.set()
+        return sessions.end.is_set() and not sessions.open and len(rounds.began) > 6
+
+    assert run_until(watching, over)
+    assert sessions.all == AT_ONCE and said.names() == []
+
+
+def test_who_is_silent_in_its_session_too_is_told(said, flapping):
+    watching, rounds, sessions = flapping(alive=False)
+    rounds.lost = 1000
+    sessions.end.set()
+    assert run_until(watching, lambda: len(said.names()) == 60)
+    assert {payload["error"] for payload in said.triggers("bmc.unresponsive")} == {"silent again"}
+    assert sessions.most <= AT_ONCE
+
+
+def test_the_end_of_a_silence_is_kept_when_only_a_suspects_session_saw_it(said, flapping):
+    watching, _, sessions = flapping(alive=True, count=1)
+    sessions.end.set()
+    name = lan.name_of(fleet_part("h0"))
+    assert run_until(
+        watching, lambda: sessions.all and len([1 for s in said.lines if name in s["store"]]) > 1
+    )
+    first, *_, last = [lan.of_host(line["store"], "h0") for line in said.lines]
+    assert first.dark_now and not last.dark_now
+
+
+def named(sim, name="db02-bmc"):
+    return host_of(sim.lan_port) | {"bmc": {"address": name, "port": sim.lan_port, "credential": "lab"}}
+
+
+def test_a_slow_name_server_holds_up_no_sweep(said, sim, monkeypatch):
+    answer, sweeps = threading.Event(), []
+    monkeypatch.setattr(addresses, "resolve", lambda name: answer.wait(30) and "127.0.0.1")
+    monkeypatch.setattr(bmc, "NAMES_SECONDS", 0.1)
+    monkeypatch.setattr(bmc, "sweep", lambda targets: sweeps.append(targets) or sweep(targets, timeout=0.2))
+    watching = watch(
+        said, {"db01": host_of(sim.lan_port)} | {f"n{n}": named(sim, f"n{n}") for n in range(20)}
+    )
+    try:
+        assert run_until(watching, lambda: len(sweeps) > 3 and LAN in said.stored(), seconds=10)
+        assert lan.of_host(said.stored(), "n0") is None
+        answer.set()
+        assert run_until(watching, lambda: lan.of_host(said.stored(), "n0"))
+    finally:
+        answer.set()
+
+
+def test_the_first_sweep_waits_for_names_a_little(said, sim, monkeypatch):
+    monkeypatch.setattr(addresses, "resolve", lambda name: time.sleep(0.2) or "127.0.0.1")
+    sweeps = []
+    monkeypatch.setattr(bmc, "sweep", lambda targets: sweeps.append(targets) or sweep(targets, timeout=0.2))
+    assert run_until(watch(said, {"db02": named(sim)}, bmc_poll_seconds=60.0), lambda: sweeps)
+    assert sweeps == [{("127.0.0.1", sim.lan_port)}]
+
+
+def test_sweeps_of_many_sensors_do_not_stay_in_step(said, monkeypatch):
+    pauses = []
+
+    async def nap(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 8:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(bmc.asyncio, "sleep", nap)
+    config, inventory = config_of({"db01": {"transport": "local"}}, bmc_poll_seconds=60.0)
+    watching = BmcWatch(config, inventory, {}, Confirm(config, {}, (), said), said, rng=random.Random(3))
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(watching.run())
+    assert all(53 < pause < 66 for pause in pauses)
+    assert len({round(pause) for pause in pauses}) > 4 and max(pauses) - min(pauses) > 6
 
 
 def test_a_suspect_that_lets_nobody_in_is_alive_and_its_credential_is_done_with(said, sim):

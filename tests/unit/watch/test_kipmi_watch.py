@@ -1,11 +1,15 @@
 """The kipmi watch with scripted hosts and a real (simulated) BMC on the LAN side."""
 
 import asyncio
+import random
+import threading
+import time
 from dataclasses import replace
 from functools import partial
 
 import pytest
 
+from bmc_healer.bmc import addresses
 from bmc_healer.bmc.ping import sweep
 from bmc_healer.errors import HostAccessError
 from bmc_healer.state.keys import fleet_part
@@ -129,6 +133,64 @@ def test_a_hung_host_delays_nobody_and_a_failing_one_is_logged_once(said, sim):
     every = with_bmc(sim) | hosts("db02", "db03")
     assert run_until(watch(said, probers, every), lambda: said.names())
     assert [text for text in said.texts() if "db02" in text] == [refused.sentence]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_host_that_cannot_be_reached_is_tried_ever_less_often_and_not_in_step_with_others(
+    said, monkeypatch, seed
+):
+    pauses = []
+
+    async def nap(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 7:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(kipmi.asyncio, "sleep", nap)
+    refused = Scripted(HostAccessError("SSH refused the user root", "db01"))
+    config, inventory = config_of(hosts("db01"), **FAST)
+    watching = KipmiWatch(config, inventory, {}, said, rng=random.Random(seed), prober=lambda host: refused)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(watching._attend(watching._known(inventory.host("db01"), None), 0.0))
+    first, *after = pauses
+    most = (5.0, 15.0, 60.0, 300.0, 300.0, 300.0)
+    assert first == 0.0
+    assert all(pause / 2 < waited < pause for pause, waited in zip(most, after, strict=True))
+    assert len({waited / pause for pause, waited in zip(most, after, strict=True)}) == len(most)
+    assert refused.closed
+
+
+def test_a_slow_name_server_holds_up_no_host(said, sim, monkeypatch):
+    answer = threading.Event()
+    monkeypatch.setattr(addresses, "resolve", lambda name: answer.wait(3) and "127.0.0.1")
+    names = [f"db0{n}" for n in range(1, 6)]
+    every = {}
+    for name in names:
+        every |= hosts(name, bmc={"address": f"{name}-bmc", "port": sim.lan_port, "credential": "lab"})
+    probers = {name: Scripted(POLLED) for name in names}
+    watching = watch(said, probers, every)
+
+    async def running():
+        task, gaps = asyncio.ensure_future(watching.run()), []
+        for _ in range(20):
+            before = time.monotonic()
+            await asyncio.sleep(0.05)
+            gaps.append(time.monotonic() - before)
+        assert max(gaps) < 1
+        assert all(watching._patients[name].lan == lan.LanSeen() for name in names)
+        answer.set()
+        deadline = time.monotonic() + 20
+        while any(watching._patients[name].lan.alive_at is None for name in names):
+            assert time.monotonic() < deadline and not task.done()
+            await asyncio.sleep(0.02)
+        task.cancel()
+        for each in watching._tasks.values():
+            each.cancel()
+
+    try:
+        asyncio.run(running())
+    finally:
+        answer.set()
 
 
 def test_repeated_until_acknowledged(said, sim):
