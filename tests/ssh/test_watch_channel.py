@@ -12,6 +12,8 @@ from bmc_healer.errors import HostAccessError
 from bmc_healer.watch import channel
 from bmc_healer.watch.channel import Channel
 from bmc_healer.watch.local import LocalProbe
+from bmc_healer.watch.prober import OPENING_AT_ONCE, Probers
+from tests.silence import silent_port
 
 from .conftest import fingerprint, start
 
@@ -149,6 +151,35 @@ def test_a_host_that_is_not_there_does_not_block_beyond_its_limit(server, monkey
         return time.monotonic() - started
 
     assert run(main()) < 5
+
+
+def test_hosts_that_are_not_there_do_not_hold_back_one_that_is(server):
+    """More of them than there are turns to log in, all begun with before it."""
+
+    async def main(silent):
+        probers = Probers()
+        dead = server.settings(port=silent, connect_timeout=60.0)
+        looks = [asyncio.ensure_future(probers(dead).sample()) for _ in range(2 * OPENING_AT_ONCE)]
+        await asyncio.sleep(0)
+        there = probers(server.settings())
+        try:
+            assert (await asyncio.wait_for(there.sample(), 50)).at > 0
+            assert not any(look.done() for look in looks)
+        finally:
+            there.close()
+            for look in looks:
+                look.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
+
+    with silent_port() as silent:
+        run(main(silent))
+
+
+def test_a_host_that_is_not_there_is_given_up_in_time(server):
+    with silent_port() as silent:
+        began = time.monotonic()
+        assert "no login within 1 s" in refused(server.settings(port=silent, connect_timeout=1.0))
+        assert time.monotonic() - began < 5
 
 
 def test_no_ssh_client_is_started(server):

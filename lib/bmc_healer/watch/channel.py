@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import socket
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
 from bmc_healer.config.settings import HostSettings
 from bmc_healer.errors import HostAccessError
-from bmc_healer.host.login import connect, reason, where
+from bmc_healer.host.login import connect, reach, reason, where
 
 from .snapshot import LINE_LIMIT, Hello, Sample, parse_hello, parse_snap
 
@@ -24,15 +25,27 @@ KEEPALIVE_SECONDS = 60.0
 WINDOW = 4 * LINE_LIMIT  # bytes a host may send ahead before it is made to wait
 
 
+@dataclass(frozen=True)
+class Turns:
+    """How many channels may be opened at once.
+
+    :param reaching: TCP connections that are being made, or wait for the turn to log in
+    :param opening: logins, with the start of the loop
+    """
+
+    reaching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+
 @dataclass
 class Channel:
     """The connection to one host, opened by the first `sample` and after every failure anew.
 
-    :param turns: so many may be opened at once
+    :param turns: shared with the channels of other hosts
     """
 
     host: HostSettings
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    turns: Turns = field(default_factory=Turns)
     _connection: Any = None
     _process: Any = None
     _hello: Hello | None = None
@@ -50,10 +63,7 @@ class Channel:
         """
         try:
             if self._hello is None:
-                async with self.turns:
-                    self._hello = await asyncio.wait_for(
-                        self._open(), self.host.ssh.connect_timeout + ANSWER_SECONDS
-                    )
+                self._hello = await self._turn()
             self._number += 1
             self._process.stdin.write(f"{self._number}\n")
             line = await asyncio.wait_for(self._line(), ANSWER_SECONDS)
@@ -79,10 +89,27 @@ class Channel:
             self._connection.abort()
         self._connection = self._process = self._hello = None
 
-    async def _open(self) -> Hello:
+    async def _turn(self) -> Hello:
+        """Open it. The turns to log in are there for the CPU: a host that is not there must not hold one."""
+        async with self.turns.reaching:
+            sock = await reach(self.host)
+            try:
+                await self.turns.opening.acquire()
+            except BaseException:  # cancelled
+                sock.close()
+                raise
+        try:
+            limit = self.host.ssh.connect_timeout + ANSWER_SECONDS
+            return await asyncio.wait_for(self._open(sock), limit)
+        finally:
+            self.turns.opening.release()
+            if self._connection is None:
+                sock.close()
+
+    async def _open(self, sock: socket.socket) -> Hello:
         import asyncssh
 
-        self._connection = await connect(self.host, keepalive_seconds=KEEPALIVE_SECONDS)
+        self._connection = await connect(self.host, keepalive_seconds=KEEPALIVE_SECONDS, sock=sock)
         script = resources.files(__package__).joinpath("loop.sh").read_text()
         self._process = await self._connection.create_process(
             f"exec sh -c {shlex.quote(script)}", stderr=asyncssh.DEVNULL, errors="replace", window=WINDOW
