@@ -112,6 +112,7 @@ def test_missing_files_and_nobody_listening_have_a_sentence_each(server):
     [
         ("yes greetings", "does not start"),
         ("cat /dev/zero", "ended"),  # a flood without an end of line is cut at the window
+        ("cat /dev/zero >&2", "too much to stderr"),
         ("exit 0", "ended"),
         ("sleep 60", "no answer in time"),
         ("echo hello 1 100 boot kernel; yes snap 99", "something else than a snapshot"),
@@ -122,6 +123,46 @@ def test_a_host_that_does_not_play_along(tmp_path, monkeypatch, command, says):
     server = start(tmp_path, more=f'ForceCommand sh -c "{command}"')
     try:
         assert says in refused(server.settings(connect_timeout=3.0))
+    finally:
+        server.process.terminate()
+        server.process.wait(10)
+
+
+@pytest.mark.parametrize(("noise", "understood"), [(24_000, True), (4_000_000, False)])
+def test_noise_beside_the_answers_is_not_taken_in_without_an_end(tmp_path, monkeypatch, noise, understood):
+    """What is not read at the end of the noise was not sent: the host is made to wait."""
+    monkeypatch.setattr(channel, "ANSWER_SECONDS", 1.0)
+    begin = f'head -c {noise} /dev/zero >&2; eval "$SSH_ORIGINAL_COMMAND"'
+    server = start(tmp_path, more=f"ForceCommand {begin}")
+    try:
+        if understood:
+            assert len(run(samples(server.settings(), 20))) == 20
+        else:
+            assert "too much to stderr" in refused(server.settings(connect_timeout=3.0))
+    finally:
+        server.process.terminate()
+        server.process.wait(10)
+
+
+def test_noise_that_begins_later_is_told_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(channel, "ANSWER_SECONDS", 1.0)
+    noise = f"(until [ -e {tmp_path}/go ]; do sleep 0.05; done; exec cat /dev/zero >&2)"
+    server = start(tmp_path, more=f'ForceCommand {noise} & eval "$SSH_ORIGINAL_COMMAND"')
+
+    async def main():
+        there = Channel(server.settings())
+        await there.sample()
+        (tmp_path / "go").touch()
+        deadline = time.monotonic() + 20
+        try:
+            with pytest.raises(HostAccessError, match="too much to stderr"):
+                while time.monotonic() < deadline:
+                    await there.sample()
+        finally:
+            there.close()
+
+    try:
+        run(main())
     finally:
         server.process.terminate()
         server.process.wait(10)
