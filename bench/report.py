@@ -115,7 +115,8 @@ def logins_page(rows: Sequence[Row], bounds: Sequence[Bound], *, before: str) ->
         f"Written by `python -m bench logins`. {machine()}; load average before the run: {before}.",
         "The process behind kipmi_sensor starts with hosts that it has to log in to, a hundred of which\n"
         "were ill when an earlier one ended. Every host has an address and a line in known_hosts; all are\n"
-        "played by two SSH servers on the same machine, which take as much CPU as the watch does.",
+        "played by two SSH servers on the same machine, which take as much CPU as the watch does. Every\n"
+        "fifth host is dead: what asks it for a connection is dropped without a word.",
         promises(bounds),
         table(rows, chapter),
     ]

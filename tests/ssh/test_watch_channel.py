@@ -12,6 +12,8 @@ from bmc_healer.errors import HostAccessError
 from bmc_healer.watch import channel
 from bmc_healer.watch.channel import Channel
 from bmc_healer.watch.local import LocalProbe
+from bmc_healer.watch.prober import OPENING_AT_ONCE, Probers
+from tests.silence import silent_port
 
 from .conftest import fingerprint, start
 
@@ -110,6 +112,7 @@ def test_missing_files_and_nobody_listening_have_a_sentence_each(server):
     [
         ("yes greetings", "does not start"),
         ("cat /dev/zero", "ended"),  # a flood without an end of line is cut at the window
+        ("cat /dev/zero >&2", "too much to stderr"),
         ("exit 0", "ended"),
         ("sleep 60", "no answer in time"),
         ("echo hello 1 100 boot kernel; yes snap 99", "something else than a snapshot"),
@@ -120,6 +123,46 @@ def test_a_host_that_does_not_play_along(tmp_path, monkeypatch, command, says):
     server = start(tmp_path, more=f'ForceCommand sh -c "{command}"')
     try:
         assert says in refused(server.settings(connect_timeout=3.0))
+    finally:
+        server.process.terminate()
+        server.process.wait(10)
+
+
+@pytest.mark.parametrize(("noise", "understood"), [(24_000, True), (4_000_000, False)])
+def test_noise_beside_the_answers_is_not_taken_in_without_an_end(tmp_path, monkeypatch, noise, understood):
+    """What is not read at the end of the noise was not sent: the host is made to wait."""
+    monkeypatch.setattr(channel, "ANSWER_SECONDS", 1.0)
+    begin = f'head -c {noise} /dev/zero >&2; eval "$SSH_ORIGINAL_COMMAND"'
+    server = start(tmp_path, more=f"ForceCommand {begin}")
+    try:
+        if understood:
+            assert len(run(samples(server.settings(), 20))) == 20
+        else:
+            assert "too much to stderr" in refused(server.settings(connect_timeout=3.0))
+    finally:
+        server.process.terminate()
+        server.process.wait(10)
+
+
+def test_noise_that_begins_later_is_told_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(channel, "ANSWER_SECONDS", 1.0)
+    noise = f"(until [ -e {tmp_path}/go ]; do sleep 0.05; done; exec cat /dev/zero >&2)"
+    server = start(tmp_path, more=f'ForceCommand {noise} & eval "$SSH_ORIGINAL_COMMAND"')
+
+    async def main():
+        there = Channel(server.settings())
+        await there.sample()
+        (tmp_path / "go").touch()
+        deadline = time.monotonic() + 20
+        try:
+            with pytest.raises(HostAccessError, match="too much to stderr"):
+                while time.monotonic() < deadline:
+                    await there.sample()
+        finally:
+            there.close()
+
+    try:
+        run(main())
     finally:
         server.process.terminate()
         server.process.wait(10)
@@ -149,6 +192,35 @@ def test_a_host_that_is_not_there_does_not_block_beyond_its_limit(server, monkey
         return time.monotonic() - started
 
     assert run(main()) < 5
+
+
+def test_hosts_that_are_not_there_do_not_hold_back_one_that_is(server):
+    """More of them than there are turns to log in, all begun with before it."""
+
+    async def main(silent):
+        probers = Probers()
+        dead = server.settings(port=silent, connect_timeout=60.0)
+        looks = [asyncio.ensure_future(probers(dead).sample()) for _ in range(2 * OPENING_AT_ONCE)]
+        await asyncio.sleep(0)
+        there = probers(server.settings())
+        try:
+            assert (await asyncio.wait_for(there.sample(), 50)).at > 0
+            assert not any(look.done() for look in looks)
+        finally:
+            there.close()
+            for look in looks:
+                look.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
+
+    with silent_port() as silent:
+        run(main(silent))
+
+
+def test_a_host_that_is_not_there_is_given_up_in_time(server):
+    with silent_port() as silent:
+        began = time.monotonic()
+        assert "no login within 1 s" in refused(server.settings(port=silent, connect_timeout=1.0))
+        assert time.monotonic() - began < 5
 
 
 def test_no_ssh_client_is_started(server):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.settings import HostSettings
 from ..errors import HostAccessError, HostKeyError, HostLoginError
+from .dial import dial
 
 if TYPE_CHECKING:
     import asyncssh
@@ -24,29 +26,65 @@ def where(host: HostSettings) -> str:
     return f"{host.name} ({host.ssh.user}@{host.address}:{host.ssh.port})"
 
 
+async def reach(host: HostSettings) -> socket.socket:
+    """The TCP connection alone, made within `ssh.connect_timeout` seconds: whoever asks closes it.
+
+    :raises HostAccessError: no connection
+    """
+    try:
+        return await dial(host.address, host.ssh.port, host.ssh.connect_timeout)
+    except (asyncio.TimeoutError, TimeoutError):
+        raise _late(host) from None
+    except (OSError, ValueError) as error:
+        raise _failed(host, error) from None
+
+
 async def connect(
-    host: HostSettings, *, keepalive_seconds: float, lost: Callable[[], None] = lambda: None
+    host: HostSettings,
+    *,
+    keepalive_seconds: float,
+    lost: Callable[[], None] = lambda: None,
+    sock: socket.socket | None = None,
 ) -> asyncssh.SSHClientConnection:
     """Log in within `ssh.connect_timeout` seconds.
 
     :param keepalive_seconds: three of these without an answer end the connection
     :param lost: called when the connection has ended, for whatever reason
+    :param sock: what `reach` gave, ours to close from now on; None: it is made within the same seconds
     :raises HostKeyError: an unknown host key (its fingerprint is named), or another than the known one
     :raises HostLoginError: the key of the host is right, and it refuses ours
     :raises HostAccessError: no connection
     """
+    clock = asyncio.get_running_loop().time
+    end = clock() + host.ssh.connect_timeout
+    sock = sock or await reach(host)
+    try:
+        return await _log_in(host, sock, max(end - clock(), 0.001), keepalive_seconds, lost)
+    except BaseException:
+        sock.close()  # asyncssh has done so, unless it stumbled before it took it
+        raise
+
+
+async def _log_in(
+    host: HostSettings,
+    sock: socket.socket,
+    seconds: float,
+    keepalive_seconds: float,
+    lost: Callable[[], None],
+) -> asyncssh.SSHClientConnection:
     import asyncssh
 
     asyncssh.set_log_level("WARNING")  # at INFO it logs every command
     ssh = host.ssh
     known_hosts = _read_known_hosts(host)
     options: dict[str, Any] = {
-        "port": ssh.port,
+        "port": ssh.port,  # with the address what is looked for in known_hosts
+        "sock": sock,
         "username": ssh.user,
         "config": None,
         "preferred_auth": ["publickey"],
-        "connect_timeout": ssh.connect_timeout,
-        "login_timeout": ssh.connect_timeout,
+        "connect_timeout": seconds,
+        "login_timeout": seconds,
         "keepalive_interval": keepalive_seconds,
         "known_hosts": known_hosts,
         "encryption_algs": f"^{CHEAPEST_CIPHER}",
@@ -69,12 +107,19 @@ async def connect(
             f"the key {ssh.key_file} cannot be used: {error}", where(host), "give a key without passphrase"
         ) from None
     except (asyncio.TimeoutError, TimeoutError):
-        raise HostAccessError(
-            f"SSH gave no login within {ssh.connect_timeout:.0f} s", where(host), "is the host up?"
-        ) from None
+        raise _late(host) from None
     except (OSError, asyncssh.Error, ValueError) as error:
-        raise HostAccessError(f"SSH failed: {reason(error)}", where(host), "is sshd up?") from None
+        raise _failed(host, error) from None
     return connection
+
+
+def _late(host: HostSettings) -> HostAccessError:
+    what = f"SSH gave no login within {host.ssh.connect_timeout:.0f} s"
+    return HostAccessError(what, where(host), "is the host up?")
+
+
+def _failed(host: HostSettings, error: Exception) -> HostAccessError:
+    return HostAccessError(f"SSH failed: {reason(error)}", where(host), "is sshd up?")
 
 
 def reason(error: Exception) -> str:

@@ -8,31 +8,46 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
 from bmc_healer.config.settings import HostSettings
 from bmc_healer.errors import HostAccessError
-from bmc_healer.host.login import connect, reason, where
+from bmc_healer.host.login import connect, reach, reason, where
 
 from .snapshot import LINE_LIMIT, Hello, Sample, parse_hello, parse_snap
 
 BANNER_LINES = 20  # a login shell may greet before the loop speaks
 ANSWER_SECONDS = 20.0  # a snapshot takes milliseconds; a host that swaps may need longer
+NOISE_SECONDS = 0.1  # what a host has sent to stderr is here already, and read without waiting
 KEEPALIVE_SECONDS = 60.0
 WINDOW = 4 * LINE_LIMIT  # bytes a host may send ahead before it is made to wait
+
+
+@dataclass(frozen=True)
+class Turns:
+    """How many channels may be opened at once.
+
+    :param reaching: TCP connections that are being made, or wait for the turn to log in
+    :param opening: logins, with the start of the loop
+    """
+
+    reaching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    opening: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
 
 @dataclass
 class Channel:
     """The connection to one host, opened by the first `sample` and after every failure anew.
 
-    :param turns: so many may be opened at once
+    :param turns: shared with the channels of other hosts
     """
 
     host: HostSettings
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    turns: Turns = field(default_factory=Turns)
     _connection: Any = None
     _process: Any = None
     _hello: Hello | None = None
@@ -49,27 +64,8 @@ class Channel:
         :raises HostAccessError: SSH failed, or no proper answer came within 20 s; the channel is closed
         """
         try:
-            if self._hello is None:
-                async with self.turns:
-                    self._hello = await asyncio.wait_for(
-                        self._open(), self.host.ssh.connect_timeout + ANSWER_SECONDS
-                    )
-            self._number += 1
-            self._process.stdin.write(f"{self._number}\n")
-            line = await asyncio.wait_for(self._line(), ANSWER_SECONDS)
-            return parse_snap(line, self._number, self._hello, self.where)
-        except HostAccessError:
-            self.close()
-            raise
-        except asyncio.TimeoutError:
-            self.close()
-            raise HostAccessError(
-                "no answer in time", self.where, "look whether the host is up and not overloaded"
-            ) from None
-        except (OSError, asyncio.IncompleteReadError, _ssh_error()) as error:
-            self.close()
-            raise HostAccessError(f"SSH failed: {reason(error)}", self.where, "is sshd up?") from None
-        except asyncio.CancelledError:  # the host was taken out of the configuration
+            return await self._sample()
+        except BaseException:  # cancelled, too: the host was taken out of the configuration
             self.close()
             raise
 
@@ -79,14 +75,46 @@ class Channel:
             self._connection.abort()
         self._connection = self._process = self._hello = None
 
-    async def _open(self) -> Hello:
+    async def _sample(self) -> Sample:
+        try:
+            if self._hello is None:
+                self._hello = await self._turn()
+            self._number += 1
+            self._process.stdin.write(f"{self._number}\n")
+            line = await asyncio.wait_for(self._line(), ANSWER_SECONDS)
+            return parse_snap(line, self._number, self._hello, self.where)
+        except asyncio.TimeoutError:
+            raise await self._silenced(
+                "no answer in time", "look whether the host is up and not overloaded"
+            ) from None
+        except (OSError, asyncio.IncompleteReadError, _ssh_error()) as error:
+            raise HostAccessError(f"SSH failed: {reason(error)}", self.where, "is sshd up?") from None
+
+    async def _turn(self) -> Hello:
+        """Open it. The turns to log in are there for the CPU: a host that is not there must not hold one."""
+        async with self.turns.reaching:
+            sock = await reach(self.host)
+            try:
+                await self.turns.opening.acquire()
+            except BaseException:  # cancelled
+                sock.close()
+                raise
+        try:
+            limit = self.host.ssh.connect_timeout + ANSWER_SECONDS
+            return await asyncio.wait_for(self._open(sock), limit)
+        finally:
+            self.turns.opening.release()
+            if self._connection is None:
+                sock.close()
+
+    async def _open(self, sock: socket.socket) -> Hello:
         import asyncssh
 
-        self._connection = await connect(self.host, keepalive_seconds=KEEPALIVE_SECONDS)
+        self._connection = await connect(self.host, keepalive_seconds=KEEPALIVE_SECONDS, sock=sock)
         script = resources.files(__package__).joinpath("loop.sh").read_text()
         self._process = await self._connection.create_process(
-            f"exec sh -c {shlex.quote(script)}", stderr=asyncssh.DEVNULL, errors="replace", window=WINDOW
-        )
+            f"exec sh -c {shlex.quote(script)}", stderr=asyncssh.PIPE, errors="replace", window=WINDOW
+        )  # nobody reads stderr: DEVNULL would take in whatever comes, without an end
         for _ in range(BANNER_LINES):
             hello = parse_hello(await self._line())
             if hello is not None:
@@ -100,16 +128,25 @@ class Channel:
         try:
             line: str = await self._process.stdout.readuntil("\n")
         except asyncio.IncompleteReadError:
-            raise HostAccessError(
-                "the watching loop ended",
-                self.where,
-                "check that `sh` runs there and the SSH session stays open",
+            raise await self._silenced(
+                "the watching loop ended", "check that `sh` runs there and the SSH session stays open"
             ) from None
         if len(line) > LINE_LIMIT:
             raise HostAccessError(
                 "the watching loop sends too much", self.where, "look at what `sh` is there"
             )
         return line
+
+    async def _silenced(self, what: str, hint: str) -> HostAccessError:
+        """Why no line comes: the window, which stdout and stderr share, is full of the latter; or `what`."""
+        noise = ""
+        with suppress(asyncio.TimeoutError, OSError, _ssh_error()):
+            if self._process is not None:
+                noise = await asyncio.wait_for(self._process.stderr.read(WINDOW), NOISE_SECONDS)
+        if len(noise) < WINDOW // 2:
+            return HostAccessError(what, self.where, hint)
+        hint = "look at what its login shell prints there, or what that starts"
+        return HostAccessError("it sends too much to stderr", self.where, hint)
 
 
 def _ssh_error() -> type[Exception]:

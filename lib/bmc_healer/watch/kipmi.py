@@ -232,9 +232,19 @@ class KipmiWatch:
             self._lines.put({"store": {name: documents[name]}})
 
     def _assess_mass(self) -> None:
-        """Many ill hosts at once are told as one; their own triggers are held back, pending ones too."""
+        """Many ill hosts at once are told as one; their own triggers are held back, pending ones too.
+
+        After a restart nobody has been looked at; later who is ill is suspicious before a signature shows.
+        """
         patients = self._patients.values()
         members = {p.host.name: p.host.label_keys for p in patients if p.look is not None}
         ill = {p.host.name: p.illness.incident.since for p in patients if p.illness.incident}
         ill |= {p.host.name: p.illness.pending_since for p in patients if p.illness.pending_since}
-        self._outages.assess(members, ill, ill, self._clock())
+        out = self._outages.hosts
+        unsure = {
+            p.host.name: p.host.label_keys
+            for p in patients
+            if (p.host.name in out and (p.look is None or p.look.suspicious))
+            or (p.host.name in ill and p.look is None)
+        }
+        self._outages.assess(members, ill, ill, self._clock(), unsure=unsure)

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bmc_healer.config.settings import WatchSettings
 
@@ -61,16 +62,22 @@ def assess(
     active: Mapping[str, Outage],
     settings: WatchSettings,
     now: float,
+    *,
+    unsure: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> Change:
     """Which outages go on, begin and end. One ends when less than half of what began it is still ill.
 
     While the whole fleet is out, no label is told beside it.
+
+    :param unsure: hosts, with their labels, that were ill and have not been seen well since: with them an
+        outage goes on, and none begins
     """
     going: dict[str, Outage] = {}
     ended: list[Outage] = []
+    known = {**members, **unsure} if active else members
     for label, outage in active.items():
-        group = [host for host, labels in members.items() if label == FLEET or label in labels]
-        still = sum(host in ill for host in group)
+        group = [host for host, labels in known.items() if label == FLEET or label in labels]
+        still = sum(host in ill or host in unsure for host in group)
         enough = max(settings.mass_outage_hosts, settings.mass_outage_share * len(group)) / 2
         if still >= enough:
             going[label] = outage

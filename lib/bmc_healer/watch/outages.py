@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from bmc_healer.config.settings import WatchSettings
@@ -34,6 +35,11 @@ class Outages:
         self._out: frozenset[str] = frozenset(self._active)
         self._renewed = 0.0
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Those that were ill when an outage that is on began."""
+        return frozenset(host for outage in self._active.values() for host in outage.hosts)
+
     def hold(self, labels: tuple[str, ...]) -> bool:
         """Whether a host with these labels must not be told of by itself now."""
         return held(labels, self._out)
@@ -44,13 +50,16 @@ class Outages:
         ill: Mapping[str, float],
         suspects: Mapping[str, float],
         now: float,
+        *,
+        unsure: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> None:
         """One more look at who is ill.
 
         :param members: hosts that count, with their labels; `ill` and `suspects`: since when, epoch seconds
         :param suspects: who may be ill: enough of them hold single triggers back, but tell nothing yet
+        :param unsure: see `mass.assess`
         """
-        change = assess(members, ill, self._active, self._settings, now)
+        change = assess(members, ill, self._active, self._settings, now, unsure=unsure)
         self._active = change.active
         self._out = frozenset(change.active) | frozenset(groups_out(members, suspects, self._settings))
         for outage in change.ended:

@@ -8,14 +8,17 @@ from typing import Protocol
 from bmc_healer.config.settings import HostSettings
 from bmc_healer.errors import HostAccessError
 
-from .channel import Channel
+from .channel import Channel, Turns
 from .local import LocalProbe
 from .snapshot import Sample
 
 LOCAL_SECONDS = 10.0  # reading /proc takes milliseconds
 # Half a second of CPU, which may be ten on a machine that is busy: more at once run into their own timeouts,
-# and come back, and none gets through. Dead hosts wait for theirs: 13 in a second.
+# and come back, and none gets through.
 OPENING_AT_ONCE = 128
+# A dead host holds one for its connect_timeout: at 60 in a second (start.py) and 10 s that is 600 at most. It
+# takes the descriptor that the host's channel would have: none beside those that the watch asks for.
+REACHING_AT_ONCE = 1024
 
 
 class Prober(Protocol):
@@ -58,7 +61,7 @@ class Probers:
     """
 
     def __init__(self) -> None:
-        self._turns = asyncio.Semaphore(OPENING_AT_ONCE)
+        self._turns = Turns(asyncio.Semaphore(REACHING_AT_ONCE), asyncio.Semaphore(OPENING_AT_ONCE))
 
     def __call__(self, host: HostSettings) -> Prober:
         """:param host: whose transport is not `none`."""

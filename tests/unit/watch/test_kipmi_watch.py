@@ -20,6 +20,8 @@ from lab import BmcSim
 from .collect import Said, config_of, run_until
 from .samples import FIRST, IDLE, POLLED, STUCK, after
 
+LOADED = {"kipmi": 99.0, "completed": 40, "timeouts": 300}  # suspicious; a signature once it is sustained
+
 FAST = {"poll_seconds": 0.2, "counter_window_seconds": 0.1, "sustained_seconds": 0.5, "probe_seconds": 0}
 
 
@@ -215,6 +217,57 @@ def test_many_at_once_are_one_event(said):
     assert (told["label"], told["path"]) == ("fleet", "inband")
     assert len(told["hosts"]) >= 5  # those of the moment it became one
     assert any(line.get("mass", {}).get("until") for line in said.lines)
+
+
+class TestAMassOutageAndARestart:
+    """12 of 20 hosts were ill when the earlier watch ended. What is calm for 10 ms counts as over."""
+
+    names = tuple(f"h{n:02}" for n in range(20))
+    ill = names[:12]
+
+    def watching(self, said, ill, well=IDLE, *, label="fleet", incidents=(), **settings):
+        """:param ill: what is seen of those that were ill."""
+        probers = {name: Scripted(ill if name in self.ill else well) for name in self.names}
+        labelled = {
+            name: {"labels": {"rack": "r1" if name in self.ill else "r2"}, **host}
+            for name, host in hosts(*self.names).items()
+        }
+        outage = {"key": f"mass:{label}:1", "label": label, "since": 1.0, "hosts": list(self.ill)}
+        state = {f"mass:{label}": outage}
+        for name in incidents:
+            kept = {"key": f"{name}:b00t:1", "host": name, "acknowledged": True}
+            state[f"incident:{name}"] = INCIDENT | kept
+        fast = {"mass_outage_window_seconds": 0.01, "sustained_seconds": 200.0}
+        self.probers = probers
+        return watch(said, probers, labelled, state, **fast | settings)
+
+    def all_looked_at(self, times):
+        return all(prober.last.at >= FIRST.at + 10 * times for prober in self.probers.values())
+
+    @pytest.mark.parametrize("seen", [STUCK, LOADED], ids=["stuck", "loaded"])
+    @pytest.mark.parametrize("incidents", [ill, ()], ids=["told", "held back"])
+    def test_it_goes_on(self, said, seen, incidents):
+        watching = self.watching(said, seen, incidents=incidents)
+        assert run_until(watching, lambda: self.all_looked_at(25))
+        assert (said.names(), said.deleted()) == ([], [])
+        assert [line["mass"]["label"] for line in said.lines if "mass" in line] == ["fleet"]
+
+    def test_it_goes_on_while_nobody_can_be_looked_at(self, said):
+        refused = HostAccessError("SSH failed", "db01")
+        watching = self.watching(said, refused, refused, incidents=self.ill)
+        assert not run_until(watching, said.deleted, seconds=1.0)
+        assert said.names() == []
+
+    def test_it_ends_when_they_are_seen_to_be_well(self, said):
+        assert run_until(self.watching(said, POLLED), said.deleted)
+        assert said.deleted() == ["mass:fleet"]
+        assert self.all_looked_at(1)
+
+    def test_what_is_known_of_one_rack_makes_no_outage_of_the_fleet(self, said):
+        """Before anybody has been looked at, that rack is all there is."""
+        watching = self.watching(said, None, None, label="rack=r1", incidents=self.ill)
+        assert not run_until(watching, said.deleted, seconds=0.5)
+        assert said.names() == []
 
 
 def test_a_healthy_host_says_nothing(said, sim):
