@@ -116,7 +116,7 @@ class Sensors(Lines):
             self._sweep(now)
             self._acknowledge()
         self._assess("kipmi", *self._ill_inband(), now)
-        self._ticking = bool(self._patients or self._lans)
+        self._ticking = bool(self._patients or self._lans or any(out.hosts for out in self._outages.values()))
         if self._ticking:
             self._loop.after(watch.counter_window_seconds, self._tick)
 
@@ -245,7 +245,7 @@ class Sensors(Lines):
         return found, found
 
     def _assess(self, kind: str, ill: dict[str, float], suspects: dict[str, float], now: float) -> None:
-        """A pure function of who is ill: asked again only when that changed, or to renew what it declared."""
+        """Asked again only when who is ill changed, or to renew what it declared: soon enough for an end."""
         before = self._assessed.get(kind)
         if before is not None and before[:2] == (ill, suspects) and now - before[2] < RENEW_SECONDS:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from bmc_healer.config.settings import WatchSettings
@@ -15,12 +15,17 @@ FLEET = "fleet"
 
 @dataclass(frozen=True)
 class Outage:
-    """A mass outage that was told. `label` is `fleet` or `key=value`; `since` is epoch seconds."""
+    """A mass outage that was told. `label` is `fleet` or `key=value`; times are epoch seconds.
+
+    :param hosts: those that were ill when it began
+    :param calm_since: since when less than half of what began it is ill; None while it is more
+    """
 
     key: str
     label: str
     since: float
     hosts: tuple[str, ...]
+    calm_since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,10 @@ def assess(
     *,
     unsure: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> Change:
-    """Which outages go on, begin and end. One ends when less than half of what began it is still ill.
+    """Which outages go on, begin and end.
 
-    While the whole fleet is out, no label is told beside it.
+    One ends when less than half of what began it has been ill for `mass_outage_window_seconds` without a
+    break: a switch that flaps is one outage. While the whole fleet is out, no label is told beside it.
 
     :param unsure: hosts, with their labels, that were ill and have not been seen well since: with them an
         outage goes on, and none begins
@@ -79,10 +85,13 @@ def assess(
         group = [host for host, labels in known.items() if label == FLEET or label in labels]
         still = sum(host in ill or host in unsure for host in group)
         enough = max(settings.mass_outage_hosts, settings.mass_outage_share * len(group)) / 2
-        if still >= enough:
-            going[label] = outage
-        else:
+        calm_since = None if still >= enough else now
+        if calm_since is not None and outage.calm_since is not None:
+            calm_since = min(outage.calm_since, now)  # of the future: the clock was set back
+        if calm_since is not None and now - calm_since >= settings.mass_outage_window_seconds:
             ended.append(outage)
+        else:
+            going[label] = replace(outage, calm_since=calm_since)
     out = groups_out(members, ill, settings)
     labels = [FLEET] if FLEET in out else sorted(out)
     began = tuple(

@@ -30,7 +30,8 @@ class Outages:
         self._lines = lines
         documents = [document for name, document in state.items() if name.startswith("mass:")]
         self._active = {
-            d["label"]: Outage(d["key"], d["label"], d["since"], tuple(d["hosts"])) for d in documents
+            d["label"]: Outage(d["key"], d["label"], d["since"], tuple(d["hosts"]), d.get("calm_since"))
+            for d in documents
         }
         self._out: frozenset[str] = frozenset(self._active)
         self._renewed = 0.0
@@ -60,16 +61,18 @@ class Outages:
         :param unsure: see `mass.assess`
         """
         change = assess(members, ill, self._active, self._settings, now, unsure=unsure)
-        self._active = change.active
+        before, self._active = self._active, change.active
         self._out = frozenset(change.active) | frozenset(groups_out(members, suspects, self._settings))
         for outage in change.ended:
             self._lines.put({"store": {f"mass:{outage.label}": None}})
             self._lines.put({"mass": {"label": outage.label, "hosts": [], "until": None}})
             self._lines.log("info", f"the mass outage of {outage.label} is over")
+        for label, outage in change.active.items():
+            if before.get(label) != outage:
+                self._lines.put({"store": {f"mass:{label}": asdict(outage)}})
         for outage in change.began:
             total = sum(outage.label == FLEET or outage.label in labels for labels in members.values())
             told = payload.mass_outage(outage, self._path, total, now)
-            self._lines.put({"store": {f"mass:{outage.label}": asdict(outage)}})
             self._declare(outage, now)
             self._lines.put(payload.trigger("bmc.mass_outage", told))
         if now - self._renewed >= RENEW_SECONDS:

@@ -203,13 +203,24 @@ def test_a_group_is_out_when_enough_of_it_fell_ill_within_one_window(members, il
 
 
 @whatever(racks, ills, ills, masses)
-def test_an_outage_begins_once_and_ends_only_when_half_of_it_is_back(members, first, second, settings):
+def test_an_outage_begins_once_and_ends_when_half_of_it_has_been_back_for_a_window(
+    members, first, second, settings
+):
+    window = settings.mass_outage_window_seconds
     began = assess(members, first, {}, settings, NOW)
     assert not began.ended and {o.label for o in began.began} == set(began.active)
     again = assess(members, first, began.active, settings, NOW + 60)
     assert again.began == () and again.ended == () and again.active == began.active
-    later = assess(members, second, began.active, settings, NOW + 120)
-    for outage in later.ended:
-        group = [n for n, own in members.items() if outage.label in (FLEET, *own)]
+    calm = set()
+    for label in began.active:
+        group = [n for n, own in members.items() if label in (FLEET, *own)]
         enough = max(settings.mass_outage_hosts, settings.mass_outage_share * len(group)) / 2
-        assert sum(name in second for name in group) < enough
+        if sum(name in second for name in group) < enough:
+            calm.add(label)
+    later = assess(members, second, began.active, settings, NOW + 120)
+    last = assess(members, second, later.active, settings, NOW + 120 + window - 1)
+    assert later.ended == last.ended == ()
+    over = assess(members, second, last.active, settings, NOW + 120 + window)
+    assert {outage.label for outage in over.ended} == calm
+    broken = assess(members, first, last.active, settings, NOW + 120 + window)
+    assert broken.ended == () and all(broken.active[label].calm_since is None for label in began.active)
