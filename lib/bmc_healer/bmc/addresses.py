@@ -105,6 +105,13 @@ class Addresses:
             self._problem(problem)
 
 
+def literal(host: HostSettings) -> Peer | None:
+    """A BMC whose address is no name: nothing is ever to be looked up."""
+    if host.bmc is None or not is_literal(host.bmc.address):
+        return None
+    return host.bmc.address, host.bmc.port
+
+
 def pinned(hosts: Iterable[HostSettings], problem: Callable[[str], None]) -> dict[str, Peer]:
     """The BMCs of `hosts` by host name, once all names were looked up; left out is who has none.
 

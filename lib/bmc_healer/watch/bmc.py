@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bmc_healer.bmc.address import Peer
-from bmc_healer.bmc.addresses import Addresses
+from bmc_healer.bmc.addresses import Addresses, literal
 from bmc_healer.bmc.ping import sweep
 from bmc_healer.bmc.session import no_answer, ping_timeout
 from bmc_healer.config.inventory import Inventory
@@ -22,6 +22,7 @@ from .confirm import AT_ONCE, Confirm
 from .hysteresis import Event, Incident
 from .oob import LanPatient, confirmed, refuted, swept, taken_over
 from .outages import Outages
+from .patients import Patients
 from .share import Share, owns
 from .wire import Line, Lines
 
@@ -53,11 +54,14 @@ class BmcWatch:
         self._clock = clock
         self._random = rng or random.Random()  # noqa: S311 (jitter)
         self._addresses = Addresses(lambda text: lines.log("warning", text), rng=self._random)
-        self._patients: dict[str, LanPatient] = {}
+        self._patients = Patients()
         self._outages = Outages("oob", config.watch, state, lines)
         self._trouble: str | None = None
         self._hosts: dict[str, HostSettings] = {}
+        self._pinned: dict[str, Peer] = {}  # the BMCs without a name to look up
+        self._named: list[HostSettings] = []  # the others
         self._labels: dict[str, tuple[str, ...]] = {}
+        self._answered: dict[str, tuple[str, ...]] = {}  # the labels of those that have, ever
         self._revision = -1
         self._new = True  # the hosts
         self._share: Share = None
@@ -83,10 +87,10 @@ class BmcWatch:
 
     def acknowledge(self, keys: frozenset[str]) -> None:
         """Keys of incidents that begin_heal took up."""
-        for name, patient in self._patients.items():
+        for name, patient in self._patients.astir():
             incident = patient.incident
             if incident is not None and incident.key in keys:
-                self._patients[name] = replace(patient, incident=replace(incident, acknowledged=True))
+                self._patients.put(name, replace(patient, incident=replace(incident, acknowledged=True)))
 
     def share(self, share: Share, state: dict[str, Line]) -> None:
         """Which parts of the fleet to watch from the next round on, and what others knew of them."""
@@ -98,32 +102,41 @@ class BmcWatch:
         if self._inventory.revision != self._revision:
             ours = (host for host in self._inventory.hosts() if host.bmc is not None)
             self._hosts = {host.name: host for host in ours if owns(self._share, host.name)}
-            self._patients = {name: self._patients.get(name) or self._known(name) for name in self._hosts}
+            self._pinned = {name: peer for name, host in self._hosts.items() if (peer := literal(host))}
+            self._named = [host for name, host in self._hosts.items() if name not in self._pinned]
+            self._patients.keep(self._hosts, self._known)
             self._state = {}
             same: dict[tuple[str, ...], tuple[str, ...]] = {}
             keys = ((name, host.label_keys) for name, host in self._hosts.items())
             self._labels = {name: same.setdefault(labels, labels) for name, labels in keys}
+            self._answered = {name: self._labels[name] for name, _ in self._patients.answered()}
             self._revision, self._new = self._inventory.revision, True
 
     async def _round(self, hosts: dict[str, HostSettings]) -> None:
         """One sweep and what follows from it."""
-        peers = self._addresses.peers(hosts.values())
-        if self._new and len(peers) < len(hosts):
-            await asyncio.to_thread(self._addresses.wait, NAMES_SECONDS)
-            peers = self._addresses.peers(hosts.values())
-        self._new = False
+        peers = await self._peers()
         found = await asyncio.to_thread(sweep, set(peers.values()))
         now = self._clock()
-        for name, peer in peers.items():
-            self._take(name, peer, peer in found.alive, now)
+        for name, before in self._patients.swept(peers, found.alive, now):
+            self._take(name, before, peers[name], peers[name] in found.alive, now)
         self._assess_mass()
         self._keep(now)
         await self._confirm_suspects(hosts, peers)
 
-    def _take(self, name: str, peer: Peer, alive: bool, now: float) -> None:
-        before = self._patients[name]
+    async def _peers(self) -> dict[str, Peer]:
+        """Whom to ask: without those whose name is not known yet, for which new hosts wait a little."""
+        found = self._addresses.peers(self._named)
+        if self._new and len(found) < len(self._named):
+            await asyncio.to_thread(self._addresses.wait, NAMES_SECONDS)
+            found = self._addresses.peers(self._named)
+        self._new = False
+        return self._pinned | found if found else self._pinned
+
+    def _take(self, name: str, before: LanPatient, peer: Peer, alive: bool, now: float) -> None:
         after, event = swept(before, alive, self._config.watch, now)
-        self._patients[name] = after
+        self._patients.put(name, after)
+        if after.answered and not before.answered:
+            self._answered[name] = self._labels[name]
         if event is Event.REPEAT and after.incident is not None:
             self._tell(after, peer, "still no answer on the LAN")
         if event is Event.RECOVERED and before.incident is not None:
@@ -143,21 +156,18 @@ class BmcWatch:
         """What changed, before any single host is told: its heal will ask when its LAN fell silent."""
         if now - self._kept_at >= REFRESH_SECONDS:
             self._kept_at = now
-            self._changed = {fleet_part(name) for name in self._patients}
-        changed, self._changed = self._changed, set()
-        known = ((name, patient.lan) for name, patient in self._patients.items() if patient.answered)
-        for name, document in lan.documents(changed, known if changed else ()).items():
-            self._lines.put({"store": {name: document}})
+            self._changed = {fleet_part(name) for name in self._answered}
+        if changed := self._changed:
+            self._changed = set()
+            for name, document in lan.documents(changed, self._patients.answered()).items():
+                self._lines.put({"store": {name: document}})
 
     def _assess_mass(self) -> None:
-        answered = {name: patient for name, patient in self._patients.items() if patient.answered}
-        members = {name: self._labels[name] for name in answered}
-        silent = {
-            name: patient.lan.dark_since or 0.0 for name, patient in answered.items() if patient.failures
-        }
+        silent = {name: patient for name, patient in self._patients.astir() if patient.silent}
         enough = self._config.watch.bmc_failures
-        ill = {name: since for name, since in silent.items() if answered[name].failures >= enough}
-        self._outages.assess(members, ill, silent, self._clock())
+        since = {name: patient.lan.dark_since or 0.0 for name, patient in silent.items()}
+        ill = {name: since[name] for name, patient in silent.items() if patient.failures >= enough}
+        self._outages.assess(self._answered, ill, since, self._clock())
 
     async def _confirm_suspects(self, hosts: dict[str, HostSettings], peers: dict[str, Peer]) -> None:
         """Ping all suspects once more, in one go; a round waits no longer, however many there are.
@@ -169,7 +179,7 @@ class BmcWatch:
             self._asking.pop(name).result()  # a fault of ours
         suspects = {
             name: peers[name]
-            for name, patient in self._patients.items()
+            for name, patient in self._patients.astir()
             if patient.suspect(self._config.watch)
             and name in peers
             and name not in self._asking
@@ -196,11 +206,12 @@ class BmcWatch:
             return
         now = self._clock()
         if error is None:
-            self._patients[name] = refuted(patient, now)
+            self._patients.put(name, refuted(patient, now))
             self._changed.add(fleet_part(name))  # no sweep will see that its silence is over
             return
-        self._patients[name] = confirmed(patient, name, now)
-        self._tell(self._patients[name], peer, error)
+        patient = confirmed(patient, name, now)
+        self._patients.put(name, patient)
+        self._tell(patient, peer, error)
 
     def _tell(self, patient: LanPatient, peer: Peer, error: str) -> None:
         incident = patient.incident

@@ -28,6 +28,11 @@ class LanPatient:
     good: int = 0
     incident: Incident | None = None
 
+    @property
+    def silent(self) -> bool:
+        """It has answered before, and did not in the latest sweep."""
+        return self.answered and self.failures > 0
+
     def suspect(self, settings: WatchSettings) -> bool:
         """Silent for long enough to be asked once more, with a session, before it is told."""
         return self.answered and self.incident is None and self.failures >= settings.bmc_failures

@@ -137,11 +137,11 @@ def test_its_share_of_the_fleet_is_swept_and_nothing_else(said):
     watching.share(frozenset({fleet_part("h0")}), {})
     watching._reconcile()
     others = {name for name in hosts if fleet_part(name) != fleet_part("h0")}
-    assert others and set(watching._patients) == set(hosts) - others
+    assert others and {name for name, _ in watching._patients.astir()} == set(hosts) - others
     watching.share(None, known("h3"))
     watching._reconcile()
-    assert {name for name, patient in watching._patients.items() if patient.answered} == {"h3"}
-    assert set(watching._patients) == set(hosts)
+    assert [name for name, _ in watching._patients.answered()] == ["h3"]
+    assert {name for name, _ in watching._patients.astir()} == set(hosts)
 
 
 def test_a_mass_outage_of_a_large_fleet_is_a_small_trigger():
