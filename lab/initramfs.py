@@ -99,7 +99,8 @@ def _busybox(root: Path) -> None:
 
 def _program(root: Path, program: str) -> None:
     """A program with its shared libraries, each in its place."""
-    told = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)  # 1 when it is static
+    # Of a static program ldd fails, and names none.
+    told = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
     libraries = re.findall(r"(?:=> |^\t)(/\S+)", told.stdout, re.MULTILINE)
     for path in (program, *libraries):
         target = root / path.lstrip("/")
