@@ -10,9 +10,10 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from bmc_healer.bmc import answers, rmcp
+from bmc_healer.bmc import answers, redfish_child, rmcp
 from bmc_healer.bmc.darkness import Darkness
 from bmc_healer.bmc.facts import BmcFacts
 from bmc_healer.bmc.identity import prove, same_machine
@@ -68,6 +69,36 @@ def bmc_answer(data: bytes) -> None:
     ):
         with suppress(BmcError):
             understand(data)
+
+
+class _Played(redfish_child.Service):
+    """Gives the same document for each resource that it is asked for, fifty times."""
+
+    def __init__(self, document: Any) -> None:
+        self._document, self._left = document, 50
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        self._left -= 1
+        if not path.startswith("/") or self._left < 0:
+            raise BmcError("elsewhere")
+        return SimpleNamespace(ok=True, status_code=200, json=lambda: self._document)
+
+
+def redfish_json(data: bytes) -> None:
+    """What a Redfish service answers: the child makes a sentence of any nonsense, and no more than that."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    for operation in redfish_child.OPERATIONS:
+        said: list[str] = []
+        request = {"operation": operation, "manager": None}
+        link = SimpleNamespace(request=request, told_to_go=lambda: True, say=said.append)
+        found = redfish_child.operate(_Played(document), link)
+        assert len(found["error"]) <= LONGEST + 100
+        assert isinstance(found.get("firmware") or "", str) and len(found.get("firmware") or "") <= 64
+        same_machine(found.get("guid"), found.get("guid"))
+        assert len(said) <= 1, "one reset at most"
 
 
 def lan_pings(data: bytes) -> None:
@@ -206,6 +237,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         rmcp_packet,
         bmc_answer,
+        redfish_json,
         lan_pings,
         identity,
         proc_snapshot,

@@ -22,6 +22,7 @@ _FINISHED = frozenset(("Completed", "Killed", "Exception", "Cancelled"))  # Task
 _AVAILABLE = {"Enabled": True, "Degraded": True, "Starting": False, "InTest": False, "Updating": False}
 _RESETS = ("ForceRestart", "GracefulRestart")  # ResetType, in the order of preference: the BMC hangs
 _HTTP_SECONDS = 15.0  # without a byte
+_LONGEST = 300  # characters of what the BMC says that go on
 
 
 class LoginError(Exception):
@@ -89,10 +90,15 @@ class Service:
         return self.get(members[0]["@odata.id"])
 
 
+def _printable(text: object) -> str | None:
+    """A BMC's own words are shown to people, and kept."""
+    return "".join(char for char in text if char.isprintable())[:64] if isinstance(text, str) else None
+
+
 def look(service: Service, link: Link, found: Event) -> None:
     """The facts that identity and gates need, from the manager and the one system that it manages."""
     manager = service.manager(link.request["manager"])
-    found["firmware"] = manager.get("FirmwareVersion")
+    found["firmware"] = _printable(manager.get("FirmwareVersion"))
     found["device_available"] = _AVAILABLE.get(manager.get("Status", {}).get("State"))
     servers = manager.get("Links", {}).get("ManagerForServers", [])
     if len(servers) == 1:
@@ -129,15 +135,20 @@ OPERATIONS = {"look": look, "task_running": task_running, "manager_reset": manag
 
 
 def perform(link: Link) -> Event:
+    """Operate on the BMC of the link's request."""
+    return operate(Service(link), link)
+
+
+def operate(service: Service, link: Link) -> Event:
     """Operate; every way in which a BMC misbehaves becomes one sentence."""
     found: Event = {"login": Login.FAILED.value, "error": ""}
     try:
-        OPERATIONS[link.request["operation"]](Service(link), link, found)
+        OPERATIONS[link.request["operation"]](service, link, found)
         found["login"] = Login.OK.value
     except LoginError as error:
         found |= {"login": error.login.value, "error": str(error), "code": error.status}
     except BmcError as error:
-        found |= {"login": Login.OK.value, "error": error.what}
+        found |= {"login": Login.OK.value, "error": error.what[:_LONGEST]}
     except requests.exceptions.SSLError:
         found["error"] = "the certificate of its Redfish is not trusted (bmc.redfish.verify may name a file)"
     except requests.RequestException as error:
