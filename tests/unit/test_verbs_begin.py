@@ -298,6 +298,22 @@ def test_a_relieved_host_is_brought_back_in_spite_of_the_cooldown(memory):
     assert has_begun(rt, begin(rt, rungs=["load"], source="sensor"))
 
 
+def test_two_relieved_hosts_of_one_rack_are_brought_back_at_once_and_hold_nobody_off():
+    hosts = {f"db0{number}": host(number, "r12") for number in (1, 2, 3)}
+    rt = runtime(config(hosts, concurrent_label=1, heals_per_host_per_day=3))
+    healed_before(rt, 600, 5000, 9000)
+    for name in ("db01", "db02"):
+        rt.state.remember(name, unloaded_boot="b00t")
+        answer = begin(rt, host=name, rungs=["load"], source="sensor")
+        assert answer["next"] == "diagnose", answer["sentence"]
+    assert begin(rt, host="db03")["next"] == "diagnose", "a heal of another host of the rack"
+    assert [(one.host, one.resets) for one in sorted(locks(rt), key=lambda one: one.host)] == [
+        ("db01", False),
+        ("db02", False),
+        ("db03", True),
+    ]
+
+
 def test_recovery_also_looks_at_an_escalated_host():
     rt = runtime()
     rt.state.latch("db01", "db01-20261101-000000", "The ladder ended without health.")

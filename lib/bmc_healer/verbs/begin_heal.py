@@ -82,6 +82,7 @@ def begin_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
             request, fleet, replace(latest, latch=state.latch), settings, mode, rt.clock()
         ),
         settle_seconds=settings.settle_seconds,
+        resets=request.resets,
     )
     if not isinstance(claimed, HealRef):
         return _refused(rt, host, claimed, parameters)
@@ -137,8 +138,7 @@ def _request(
         source=parameters.get("source") or "person",
         rungs=rungs,
         clock_skew=clock_skew(rt.executions, rt.clock()) if rt.executions else None,
-        # Bringing a relieved host back resets nothing: the cooldown is not meant for it.
-        force=bool(parameters.get("force")) or rungs == BRING_BACK,
+        force=bool(parameters.get("force")),
         credential=host.bmc.credential if host.bmc else None,
         approves=approves,
         proposal=rt.state.incident(approves) if approves else None,
