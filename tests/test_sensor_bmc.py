@@ -39,7 +39,8 @@ class BmcSensorTestCase(Watching, BaseSensorTestCase):
         with Loopback("bmc", bmc.port):
             self.poll_until(lambda: self.dispatched("bmc_healer.bmc.recovered"))
         (back,) = self.dispatched("bmc_healer.bmc.recovered")
-        self.assertEqual((back["host"], back["key"], back["path"]), ("db01", silent["key"], "oob"))
+        key = f"{silent['key']}:recovered"
+        self.assertEqual((back["host"], back["key"], back["path"]), ("db01", key, "oob"))
         self.assertEqual(len(self.get_dispatched_triggers()), 2)
         self.assertNotIn(PASSWORD, json.dumps(self.get_dispatched_triggers()) + "".join(self.told()))
 

@@ -36,8 +36,9 @@ class KipmiSensorTestCase(Watching, BaseSensorTestCase):
         self.poll_until(self.get_dispatched_triggers)
         self.assertTriggerDispatched("bmc_healer.kipmi.recovered")
         payload = self.get_last_dispatched_trigger()["payload"]
-        self.assertEqual((payload["host"], payload["key"]), ("here", "here:b00t:1"))
-        self.assertNotIn(KEY, self.names(), "it would be told again by the next watch")
+        self.assertEqual((payload["host"], payload["key"]), ("here", "here:b00t:1:recovered"))
+        kept = json.loads(self.sensor_service.get_value(KEY, local=False))["document"]
+        self.assertEqual(kept["key"], payload["key"], "the next watch tells it again, unless it is taken up")
 
     def test_a_configuration_that_is_wrong_is_a_line_in_the_log(self):
         self.start({"mode": "observe", "host": {}})

@@ -16,11 +16,11 @@ from bmc_healer.config.settings import Config, HostSettings
 from bmc_healer.errors import HealerError, StateError
 from bmc_healer.host.probe import inband_answer
 from bmc_healer.state.keys import fleet_part
-from bmc_healer.watch import lan, payload
-from bmc_healer.watch.hysteresis import Event
+from bmc_healer.watch import lan, payload, recovery
+from bmc_healer.watch.hysteresis import Event, Incident
 from bmc_healer.watch.ledger import Ledger
 from bmc_healer.watch.members import Member
-from bmc_healer.watch.oob import LanPatient, confirmed, refuted, swept
+from bmc_healer.watch.oob import LanPatient, acknowledge, confirmed, refuted, swept
 from bmc_healer.watch.outages import RENEW_SECONDS, Outages
 from bmc_healer.watch.overdue import Telling
 from bmc_healer.watch.patient import Patient
@@ -114,6 +114,7 @@ class Sensors(Lines):
             self._look(self._world.hosts[name], now)
         if int(now / watch.counter_window_seconds) % 6 == 0:
             self._sweep(now)
+            self._tell_recoveries(now)
             self._acknowledge()
         self._assess("kipmi", *self._ill_inband(), now)
         self._ticking = bool(self._patients or self._lans or any(out.hosts for out in self._outages.values()))
@@ -142,7 +143,7 @@ class Sensors(Lines):
         incident = patient.illness.incident
         settled = calm and (incident.acknowledged if incident else self._answers(host, now))
         self._due[host.name] = now + (RARELY_SECONDS if settled else pause)
-        at_rest = patient.illness.incident is None and patient.illness.pending_since is None
+        at_rest = patient.illness.pending_since is None and not (incident or patient.recovered)
         if calm and at_rest and self._well(host, now):
             del self._patients[host.name], self._due[host.name]
 
@@ -218,9 +219,8 @@ class Sensors(Lines):
         self._lans[name] = after
         if event is Event.REPEAT:
             self._tell(name, now)
-        if event is Event.RECOVERED and before.incident is not None:
-            self.put({"store": {f"incident:{name}": None}})
-            self.put(payload.trigger("bmc.recovered", payload.recovered(before.incident, "oob", now)))
+        if event is Event.RECOVERED and after.recovered is not None:
+            self._tell_recovery("bmc", after.recovered, now)
         if lan.transition(before.lan, after.lan):
             self._turned.add(name)
 
@@ -232,6 +232,22 @@ class Sensors(Lines):
         told = payload.oob(patient.incident, address, patient.failures, patient.lan.alive_at, "silent", now)
         self.put({"store": {f"incident:{name}": patient.incident.document()}})
         self.put(payload.trigger(patient.incident.trigger, told))
+
+    def _tell_recoveries(self, now: float) -> None:
+        """Again, what is over and what nobody took up."""
+        well = [p.recovered for p in self._patients.values() if p.recovered is not None and p.still_well]
+        for recovered in recovery.again(well, self._config.watch, now):
+            self._patients[recovered.host].recovered = recovered
+            self._tell_recovery("kipmi", recovered, now)
+        alive = [p.recovered for p in self._lans.values() if p.recovered is not None and not p.failures]
+        for recovered in recovery.again(alive, self._config.watch, now):
+            self._lans[recovered.host] = replace(self._lans[recovered.host], recovered=recovered)
+            self._tell_recovery("bmc", recovered, now)
+
+    def _tell_recovery(self, kind: str, recovered: Incident, now: float) -> None:
+        self._talks = kind
+        for line in recovery.lines(recovered, "inband" if kind == "kipmi" else "oob", now):
+            self.put(line)
 
     def _alive(self, name: str, now: float) -> bool:
         bmc = self._settings[name].bmc
@@ -269,8 +285,7 @@ class Sensors(Lines):
 
     def _acknowledge_lan(self, keys: frozenset[str]) -> None:
         for name, patient in self._lans.items():
-            if patient.incident is not None and patient.incident.key in keys:
-                self._lans[name] = replace(patient, incident=replace(patient.incident, acknowledged=True))
+            self._lans[name] = acknowledge(patient, keys)
 
     def overdue(self, executions: Any) -> list[str]:
         """Hosts whose heal gives no sign of life, when it is time to tell."""
@@ -283,4 +298,4 @@ class Sensors(Lines):
 
 
 def _at_rest(patient: LanPatient) -> bool:
-    return patient.incident is None and patient.failures == 0
+    return patient.incident is None and patient.recovered is None and patient.failures == 0

@@ -2,6 +2,8 @@
 
 Every refusal says which rule, its value, and how to override it or when to try again. `force` skips the
 cooldown and nothing else here. The order of the rules lets the one object first that tells the most.
+The budgets (at once, per hour, per day, cooldown) limit resets: a heal that only brings a host back is not
+held off by them, and uses none of them up. Held off, it would leave the host without its driver.
 Chat, the web UI and the command line show a refusal behind the name of its host: its sentence says "it".
 """
 
@@ -12,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bmc_healer.config.settings import GuardrailSettings, Mode
+from bmc_healer.plan import BRING_BACK
 from bmc_healer.state.claim import held
+from bmc_healer.state.documents import Lock
 from bmc_healer.state.refs import Refusal
 from bmc_healer.state.stamp import utc
 from bmc_healer.state.views import FleetState, HostState
@@ -49,6 +53,11 @@ class Request:
     approves: str = ""
     proposal: Mapping[str, Any] | None = None
 
+    @property
+    def resets(self) -> bool:
+        """Whether a BMC may be reset; bringing a host back loads its driver and undoes a throttle."""
+        return self.rungs != BRING_BACK
+
 
 @dataclass(frozen=True)
 class _Case:
@@ -74,6 +83,8 @@ def judge(
     """
     case = _Case(request, fleet, host, settings, mode, now)
     for rule in RULES:
+        if rule in BUDGETS and not request.resets:
+            continue
         refusal = rule(case)
         if refusal:
             return refusal
@@ -175,7 +186,7 @@ def _credential(case: _Case) -> Refusal | None:
 
 def _heals_per_day(case: _Case) -> Refusal | None:
     limit = case.settings.heals_per_host_per_day
-    today = sorted(heal.at for heal in case.host.heals if case.now - heal.at < DAY)
+    today = sorted(heal.at for heal in case.host.heals if heal.resets and case.now - heal.at < DAY)
     if len(today) < limit:
         return None
     return Refusal(
@@ -191,7 +202,7 @@ def _heals_per_day(case: _Case) -> Refusal | None:
 
 def _cooldown(case: _Case) -> Refusal | None:
     seconds = case.settings.cooldown_seconds
-    last = max((heal.at for heal in case.host.heals), default=None)
+    last = max((heal.at for heal in case.host.heals if heal.resets), default=None)
     if last is None or case.request.force or case.now - last >= seconds:
         return None
     return Refusal(
@@ -206,7 +217,7 @@ def _cooldown(case: _Case) -> Refusal | None:
 def _concurrency(case: _Case) -> Refusal | None:
     """So many at once; those ahead of us in a claim count as if they healed already."""
     for scope, limit, setting in _budgets(case, "concurrent_fleet", "concurrent_label"):
-        locks = [lock for lock in case.fleet.locks if scope == "fleet" or scope in lock.labels]
+        locks = _resetting(case, scope)
         if len(locks) >= limit:
             hosts = ", ".join(sorted(lock.host for lock in locks)) or "none"
             return Refusal(
@@ -225,11 +236,10 @@ def _heals_per_hour(case: _Case) -> Refusal | None:
         times = {
             heal.incident: heal.at
             for heal in case.fleet.heals
-            if case.now - heal.at < HOUR and (scope == "fleet" or scope in heal.labels)
+            if heal.resets and case.now - heal.at < HOUR and (scope == "fleet" or scope in heal.labels)
         }
-        for lock in case.fleet.locks:
-            if scope == "fleet" or scope in lock.labels:
-                times.setdefault(lock.incident, case.now)
+        for lock in _resetting(case, scope):
+            times.setdefault(lock.incident, case.now)
         if len(times) >= limit:
             return Refusal(
                 setting,
@@ -246,6 +256,11 @@ def _budgets(case: _Case, fleet: str, label: str) -> Iterator[tuple[str, int, st
     yield "fleet", getattr(case.settings, fleet), fleet
     for key in case.request.label_keys:
         yield key, getattr(case.settings, label), label
+
+
+def _resetting(case: _Case, scope: str) -> list[Lock]:
+    """The locks that count for a budget of the fleet or a label."""
+    return [lock for lock in case.fleet.locks if lock.resets and (scope == "fleet" or scope in lock.labels)]
 
 
 def _mode(case: _Case) -> Refusal | None:
@@ -280,3 +295,4 @@ RULES = (
     _heals_per_hour,
     _mode,
 )
+BUDGETS = (_heals_per_day, _cooldown, _concurrency, _heals_per_hour)

@@ -23,7 +23,7 @@ def kipmi_high_cpu(key="labhost:0:1"):
 
 def bmc_recovered():
     """`bmc.recovered` of the LAN side."""
-    return {**OBSERVED, "key": "labhost:oob:1", "path": "oob", "seconds": 60.0}
+    return {**OBSERVED, "key": "labhost:oob:1:recovered", "path": "oob", "seconds": 60.0}
 
 
 def heal_overdue(incident):

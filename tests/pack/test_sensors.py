@@ -18,6 +18,7 @@ from bmc_healer.watch.hysteresis import Incident
 from bmc_healer.watch.lan import LanSeen
 from bmc_healer.watch.mass import Outage
 from bmc_healer.watch.overdue import Overdue
+from bmc_healer.watch.recovery import over
 from bmc_healer.watch.signature import judge
 from bmc_healer.watch.untold import Untold
 from packrunner import childhood
@@ -67,14 +68,14 @@ def schemas():
     [
         ("kipmi.high_cpu", payload.inband(INCIDENT, LOOK, LAN, NOW)),
         ("kipmi.high_cpu", payload.inband(INCIDENT, NO_DRIVER, NO_LAN, NOW)),
-        ("kipmi.recovered", payload.recovered(INCIDENT, None, NOW)),
+        ("kipmi.recovered", payload.recovered(over(INCIDENT, NOW), None, NOW)),
         ("bmc.unresponsive", payload.inband(SILENT, QUIET, LAN, NOW)),
         ("bmc.unresponsive", payload.inband(SILENT, NO_DRIVER, NO_LAN, NOW)),
         (
             "bmc.unresponsive",
             payload.oob(replace(SILENT, signature="silent_lan"), "::1", 3, None, "dead", NOW),
         ),
-        ("bmc.recovered", payload.recovered(SILENT, "oob", NOW)),
+        ("bmc.recovered", payload.recovered(over(SILENT, NOW), "oob", NOW)),
         (
             "bmc.mass_outage",
             payload.mass_outage(Outage("mass:fleet:1", "fleet", NOW, ("a", "b")), "oob", 9, NOW),

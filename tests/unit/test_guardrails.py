@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bmc_healer.config.settings import GuardrailSettings, Mode
 from bmc_healer.guardrails import DAY, Request, judge
+from bmc_healer.plan import BRING_BACK
 from bmc_healer.state.documents import Latch, Lock, MassOutage, PastHeal, Pause, StoppedCredential
 from bmc_healer.state.views import FleetState, HostState
 from bmc_healer.targets import typed
@@ -149,6 +150,37 @@ def test_per_hour_counts_heals_and_those_under_way_once_each():
     assert ask(fleet=FleetState(heals=rack)).rule == "heals_per_hour_label"
 
 
+BACK = replace(REQUEST, rungs=BRING_BACK)
+OWN_BUDGETS = {"heals_per_host_per_day", "cooldown_seconds"}
+
+
+@pytest.mark.parametrize(
+    ("fleet", "rule"),
+    [
+        (FleetState(locks=(lock("db02", RACK),)), "concurrent_label"),
+        (FleetState(locks=tuple(lock(f"db{n}", f"rack=r{n}") for n in (20, 21, 22))), "concurrent_fleet"),
+        (
+            FleetState(heals=tuple(heal(f"h{age}", age, RACK) for age in (100, 200, 300))),
+            "heals_per_hour_label",
+        ),
+        (FleetState(heals=tuple(heal(f"h{age}", age, "x=y") for age in range(10))), "heals_per_hour_fleet"),
+    ],
+)
+def test_a_heal_that_only_brings_back_is_held_off_by_no_budget_and_uses_none_up(fleet, rule):
+    assert ask(fleet=fleet).rule == rule
+    assert ask(BACK, fleet) is None
+    locks = tuple(replace(one, resets=False) for one in fleet.locks)
+    heals = tuple(replace(one, resets=False) for one in fleet.heals)
+    assert ask(fleet=replace(fleet, locks=locks, heals=heals)) is None
+
+
+def test_bringing_back_neither_waits_for_the_hosts_own_heals_nor_counts_as_one():
+    host = healed(5, 600, 4000)
+    assert ask(host=host).rule in OWN_BUDGETS
+    assert ask(BACK, host=host) is None, "it does not fail again: it is back"
+    assert ask(host=replace(host, heals=tuple(replace(one, resets=False) for one in host.heals))) is None
+
+
 @pytest.mark.parametrize(
     ("mode", "source", "outcome"),
     [
@@ -223,6 +255,21 @@ def test_any_broken_rule_stops_it_and_the_first_in_order_speaks(broken, force):
     assert (refusal.rule if refusal else None) == (expected[0] if expected else None)
     if refusal:
         assert refusal.sentence and refusal.override and (refusal.retry_at or NOW + 1) > NOW
+
+
+@pytest.mark.parametrize("rule", RULES_IN_ORDER)
+def test_bringing_back_obeys_every_rule_that_is_no_budget(rule):
+    parts = RULES_IN_ORDER[rule]
+    refusal = ask(
+        replace(BACK, **parts.get("request", {})),
+        FleetState(**parts.get("fleet", {})),
+        HostState("db01", **parts.get("host", {})),
+        replace(SETTINGS, **parts.get("settings", {})),
+        parts.get("mode", Mode.AUTO),
+    )
+    budget = rule in OWN_BUDGETS | {"concurrent_fleet", "heals_per_hour_fleet"}
+    # Without the out-of-band rung no login is tried
+    assert (refusal.rule if refusal else None) == (None if budget or rule == "credential" else rule)
 
 
 numbers = st.floats(0, 2 * DAY)

@@ -290,12 +290,65 @@ def test_bringing_back_a_host_that_needs_it_not_is_over_at_once_and_not_told():
     assert locks(rt) == ()
 
 
+RECOVERY = {"rungs": ["load"], "source": "sensor", "key": "db01:oob:1:recovered"}
+
+
+def test_that_nothing_is_to_be_brought_back_uses_the_recovery_up():
+    rt = runtime()
+    assert begin(rt, **RECOVERY)["outcome"] == "not_needed"
+    assert rt.state.acknowledged("db01") == {RECOVERY["key"]}
+
+
+def test_a_recovery_is_not_used_up_while_a_heal_is_at_work():
+    """It may yet unload the driver, and end with the host relieved."""
+    rt = runtime()
+    assert has_begun(rt, begin(rt, key="db01:oob:1", source="sensor"))
+    assert begin(rt, **RECOVERY)["outcome"] == "not_needed"
+    assert rt.state.acknowledged("db01") == frozenset()
+
+
+def test_that_a_recovery_cannot_be_acknowledged_is_not_told(monkeypatch):
+    rt = runtime()
+
+    def down(*_):
+        raise StateError("the datastore does not answer")
+
+    monkeypatch.setattr(rt.state, "acknowledge", down)
+    assert begin(rt, **RECOVERY)["next"] == "end"
+
+
+def test_chat_does_not_hear_that_a_heal_holds_off_the_news_of_its_own_success():
+    rt = runtime()
+    assert has_begun(rt, begin(rt, key="db01:oob:1", source="sensor"))
+    rt.state.remember("db01", unloaded_boot="b00t")
+    answer = begin(rt, **RECOVERY)
+    assert (answer["outcome"], answer["rule"], answer["next"]) == ("refused", "lock", "end")
+    assert rt.state.acknowledged("db01") == frozenset()
+    assert begin(rt, **RECOVERY | {"key": "db01:oob:2:recovered"})["next"] == "tell_end"
+
+
 @pytest.mark.parametrize("memory", [{"unloaded_boot": "b00t"}, {"throttled_from": 0}])
 def test_a_relieved_host_is_brought_back_in_spite_of_the_cooldown(memory):
     rt = runtime()
     rt.state.remember("db01", **memory)
     healed_before(rt, 600)
     assert has_begun(rt, begin(rt, rungs=["load"], source="sensor"))
+
+
+def test_two_relieved_hosts_of_one_rack_are_brought_back_at_once_and_hold_nobody_off():
+    hosts = {f"db0{number}": host(number, "r12") for number in (1, 2, 3)}
+    rt = runtime(config(hosts, concurrent_label=1, heals_per_host_per_day=3))
+    healed_before(rt, 600, 5000, 9000)
+    for name in ("db01", "db02"):
+        rt.state.remember(name, unloaded_boot="b00t")
+        answer = begin(rt, host=name, rungs=["load"], source="sensor")
+        assert answer["next"] == "diagnose", answer["sentence"]
+    assert begin(rt, host="db03")["next"] == "diagnose", "a heal of another host of the rack"
+    assert [(one.host, one.resets) for one in sorted(locks(rt), key=lambda one: one.host)] == [
+        ("db01", False),
+        ("db02", False),
+        ("db03", True),
+    ]
 
 
 def test_recovery_also_looks_at_an_escalated_host():

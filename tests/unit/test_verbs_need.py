@@ -102,8 +102,8 @@ def test_force_spares_the_symptom_of_the_first_reset_only(rt):
     assert step(rt).why_not(diagnosis, found)[0] == "well"
 
 
-def ended(rt, outcome, key="k1"):
-    incident = {**rt.state.incident(rt.ran), "key": key}
+def ended(rt, outcome, key="k1", **changes):
+    incident = {**rt.state.incident(rt.ran), "key": key, **changes}
     end_heal.close(rt, incident, end_heal.Ending(outcome, "", "It ended."))
     return rt.state.acknowledged("db01")
 
@@ -116,6 +116,14 @@ def ended(rt, outcome, key="k1"):
 def test_a_sensor_s_incident_is_used_up_by_an_end_and_not_by_a_refusal(rt, outcome, taken_up):
     """Also by one that came late: paused, or died, before the first deed."""
     assert ended(rt, outcome) == (frozenset({"k1"}) if taken_up else frozenset())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "taken_up"),
+    [("not_needed", True), ("escalated", True), ("proposed", True), ("relieved", False), ("refused", False)],
+)
+def test_a_recovery_is_used_up_by_an_end_unless_the_bmc_has_fallen_silent_again(rt, outcome, taken_up):
+    assert bool(ended(rt, outcome, rungs=["load"])) == taken_up
 
 
 def test_chat_does_not_hear_that_a_heal_holds_off_its_own_trigger(rt):

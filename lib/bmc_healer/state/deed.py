@@ -169,10 +169,12 @@ class Deed:
         return None
 
     def _remember_heal(self, lock: Lock, fleet: FleetState) -> None:
-        """From its first deed on a heal counts for cooldown and budgets; written before it is sent."""
+        """From its first deed on a heal counts for cooldown and budgets, if it resets; written before it is
+        sent.
+        """
         if any(heal.incident == lock.incident for heal in fleet.heals):
             return
-        heal = PastHeal(lock.incident, lock.host, lock.labels, self._clock())
+        heal = PastHeal(lock.incident, lock.host, lock.labels, self._clock(), lock.resets)
         self._store.write(keys.key(keys.host(lock.host), "heal", lock.incident), asdict(heal), ttl=WEEK)
         self._store.write(keys.key(keys.FLEET, "heal", lock.incident), asdict(heal), ttl=HOUR)
 

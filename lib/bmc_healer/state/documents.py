@@ -42,6 +42,7 @@ class Lock:
     :param bmc_address: `10.1.0.5:623`, pinned; None without a BMC
     :param labels: `key=value` strings of the host
     :param owner: which StackStorm or embedded runner, for people
+    :param resets: False: the heal only brings the host back, and no budget counts it
     """
 
     id: str
@@ -52,16 +53,18 @@ class Lock:
     labels: tuple[str, ...]
     owner: str
     taken_at: float
+    resets: bool = True
 
 
 @dataclass(frozen=True)
 class PastHeal:
-    """A heal that sent something; one that only looked leaves no such trace."""
+    """A heal that sent something; one that only looked leaves no such trace. `resets`: as in its `Lock`."""
 
     incident: str
     host: str
     labels: tuple[str, ...]
     at: float
+    resets: bool = True
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "str": lambda v: isinstance(v, str),
     "int": lambda v: isinstance(v, int),
     "float": lambda v: isinstance(v, (int, float)),
+    "bool": lambda v: isinstance(v, bool),
     "int | None": lambda v: v is None or isinstance(v, int),
     "str | None": lambda v: v is None or isinstance(v, str),
     "float | None": lambda v: v is None or isinstance(v, (int, float)),

@@ -83,11 +83,13 @@ class HealState(Stops):
         label_keys: Iterable[str],
         settle_seconds: float,
         decide: Decide,
+        resets: bool = True,
     ) -> HealRef | Refusal:
         """Take the lock of the host, or say who has it.
 
         :param decide: the guardrails: `lambda fleet, host: judge(request, fleet, host, ...)`. The fleet it is
             shown holds also those that are ahead of us, so that budgets go by rank
+        :param resets: see `Lock`
         """
         wish = Lock(
             id=self._token(),
@@ -98,6 +100,7 @@ class HealState(Stops):
             labels=tuple(label_keys),
             owner=self._owner,
             taken_at=self._clock(),
+            resets=resets,
         )
         refusal = take_lock(
             self._store,

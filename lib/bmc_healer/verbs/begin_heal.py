@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +16,12 @@ from bmc_healer.bmc.address import resolve
 from bmc_healer.bmc.addresses import pinned
 from bmc_healer.bmc.ping import sweep
 from bmc_healer.config.settings import HostSettings, Mode
-from bmc_healer.errors import BmcError, UnknownHostError
+from bmc_healer.errors import BmcError, StateError, UnknownHostError
 from bmc_healer.executions import clock_skew
 from bmc_healer.host.lease import ForeignLease
 from bmc_healer.plan import BRING_BACK, RUNGS
 from bmc_healer.state.heartbeat import overdue
+from bmc_healer.state.recovery import incident_key
 from bmc_healer.state.refs import HealRef, HostMemory, Refusal
 from bmc_healer.state.stamp import utc
 from bmc_healer.state.views import HostState
@@ -51,6 +53,7 @@ def begin_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
     address = f"{pinned}:{host.bmc.port}" if host.bmc and pinned else None
     state = rt.state.host(host.name)
     if rungs == BRING_BACK and not _to_bring_back(state):
+        _nothing_to_bring_back(rt, host, str(parameters.get("key") or ""))
         return _ended("not_needed", f"{host.name} needs not be brought back.", host.name, tell=False)
     if rungs == BRING_BACK:  # nothing is reset: recovery is what an escalated host waits for
         state = replace(state, latch=None)
@@ -82,6 +85,7 @@ def begin_heal(rt: Runtime, parameters: Mapping[str, Any]) -> dict[str, Any]:
             request, fleet, replace(latest, latch=state.latch), settings, mode, rt.clock()
         ),
         settle_seconds=settings.settle_seconds,
+        resets=request.resets,
     )
     if not isinstance(claimed, HealRef):
         return _refused(rt, host, claimed, parameters)
@@ -118,6 +122,16 @@ def _to_bring_back(state: HostState) -> bool:
     return bool(memory.unloaded_boot) or memory.throttled_from is not None or state.latch is not None
 
 
+def _nothing_to_bring_back(rt: Runtime, host: HostSettings, key: str) -> None:
+    """The sensor need not tell the recovery again, unless a heal is at work: it may yet unload the driver.
+
+    Where this cannot be written, the sensor tells it again: nobody need hear of that.
+    """
+    with suppress(StateError):
+        if key and rt.state.fleet().holder(host.name, None) is None:
+            rt.state.acknowledge(host.name, key)
+
+
 def _pin(host: HostSettings) -> str | None:
     return resolve(host.bmc.address) if host.bmc else None
 
@@ -137,8 +151,7 @@ def _request(
         source=parameters.get("source") or "person",
         rungs=rungs,
         clock_skew=clock_skew(rt.executions, rt.clock()) if rt.executions else None,
-        # Bringing a relieved host back resets nothing: the cooldown is not meant for it.
-        force=bool(parameters.get("force")) or rungs == BRING_BACK,
+        force=bool(parameters.get("force")),
         credential=host.bmc.credential if host.bmc else None,
         approves=approves,
         proposal=rt.state.incident(approves) if approves else None,
@@ -234,10 +247,12 @@ def _refused(
 
 
 def _at_work_on(rt: Runtime, host: HostSettings, parameters: Mapping[str, Any]) -> bool:
-    """The heal that holds the host is that of the very incident that the sensor tells again."""
+    """The heal that holds the host is that of the very incident that the sensor tells again, or its end."""
     lock = rt.state.fleet().holder(host.name, None)
     incident = rt.state.incident(lock.incident) if lock else None
-    return incident is not None and bool(incident["key"]) and incident["key"] == parameters.get("key")
+    if incident is None or not incident["key"]:
+        return False
+    return incident_key(incident["key"]) == incident_key(str(parameters.get("key") or ""))
 
 
 def _ended(outcome: str, sentence: str, host: str, *, tell: bool = True) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from bmc_healer.host.facts import HostFacts
 from bmc_healer.host.observe import observe
 from bmc_healer.host.probe import inband_answer
 from bmc_healer.outcome import Ending, LastLook, conclude
+from bmc_healer.plan import BRING_BACK
 from bmc_healer.verbs.runtime import Runtime
 from bmc_healer.verbs.step import queued_resets
 
@@ -131,12 +132,19 @@ def close(rt: Runtime, incident: dict[str, Any], ending: Ending) -> None:
         next={"task": "", "index": 0},
     )
     rt.state.save_incident(incident)
-    if incident["key"] and ending.outcome != "refused":  # a refusal does not use the sensor's incident up
+    if incident["key"] and not _to_be_told_again(incident, ending):
         rt.state.acknowledge(incident["host"], incident["key"])
     if ending.latch and not incident["plan_only"]:
         rt.state.latch(incident["host"], incident["id"], ending.sentence)
     elif _seen_well(incident, ending):
         rt.state.unlatch(incident["host"])
+
+
+def _to_be_told_again(incident: Mapping[str, Any], ending: Ending) -> bool:
+    """A refusal uses no incident of a sensor up; nor does bringing back, when the BMC is silent again."""
+    if ending.outcome == "relieved":
+        return tuple(incident["rungs"]) == BRING_BACK
+    return ending.outcome == "refused"
 
 
 def _seen_well(incident: Mapping[str, Any], ending: Ending) -> bool:

@@ -17,10 +17,10 @@ from bmc_healer.config.settings import Config, HostSettings
 from bmc_healer.errors import BmcError, ConfigError
 from bmc_healer.state.keys import fleet_part
 
-from . import lan, payload
+from . import lan, payload, recovery
 from .confirm import AT_ONCE, Confirm
 from .hysteresis import Event, Incident
-from .oob import LanPatient, confirmed, refuted, swept, taken_over
+from .oob import LanPatient, acknowledge, confirmed, refuted, swept, taken_over
 from .outages import Outages
 from .patients import Patients
 from .share import Share, owns
@@ -86,11 +86,9 @@ class BmcWatch:
             await asyncio.sleep(max(pause, min(seconds, 1.0)))
 
     def acknowledge(self, keys: frozenset[str]) -> None:
-        """Keys of incidents that begin_heal took up."""
+        """Keys of incidents, or of their ends, that a heal took up."""
         for name, patient in self._patients.astir():
-            incident = patient.incident
-            if incident is not None and incident.key in keys:
-                self._patients.put(name, replace(patient, incident=replace(incident, acknowledged=True)))
+            self._patients.put(name, acknowledge(patient, keys))
 
     def share(self, share: Share, state: dict[str, Line]) -> None:
         """Which parts of the fleet to watch from the next round on, and what others knew of them."""
@@ -121,6 +119,7 @@ class BmcWatch:
             self._take(name, before, peers[name], peers[name] in found.alive, now)
         self._assess_mass()
         self._keep(now)
+        self._tell_recoveries(now)
         await self._confirm_suspects(hosts, peers)
 
     async def _peers(self) -> dict[str, Peer]:
@@ -139,18 +138,16 @@ class BmcWatch:
             self._answered[name] = self._labels[name]
         if event is Event.REPEAT and after.incident is not None:
             self._tell(after, peer, "still no answer on the LAN")
-        if event is Event.RECOVERED and before.incident is not None:
-            self._lines.put({"store": {f"incident:{name}": None}})
-            told = payload.recovered(before.incident, "oob", now)
-            self._lines.put(payload.trigger("bmc.recovered", told))
+        if event is Event.RECOVERED and after.recovered is not None:
+            self._tell_recovery(after.recovered, now)
         if after.answered and lan.transition(before.lan, after.lan):
             self._changed.add(fleet_part(name))
 
     def _known(self, name: str) -> LanPatient:
         """What an earlier watch knew."""
-        incident = Incident.from_document(self._state.get(f"incident:{name}"))
+        incident, recovered = recovery.kept(self._state.get(f"incident:{name}"))
         seen = lan.of_host(self._state, name)
-        return taken_over(seen, incident, self._config.watch, self._clock())
+        return taken_over(seen, incident, self._config.watch, self._clock(), recovered=recovered)
 
     def _keep(self, now: float) -> None:
         """What changed, before any single host is told: its heal will ask when its LAN fell silent."""
@@ -220,6 +217,25 @@ class BmcWatch:
         told = payload.oob(incident, peer[0], patient.failures, patient.lan.alive_at, error, self._clock())
         self._lines.put({"store": {f"incident:{incident.host}": incident.document()}})
         self._lines.put(payload.trigger(incident.trigger, told))
+
+    def _tell_recoveries(self, now: float) -> None:
+        """Again, of BMCs that still answer; in a mass outage nobody would be let take it up."""
+        waiting = [
+            patient.recovered
+            for name, patient in self._patients.astir()
+            if patient.recovered is not None
+            and not patient.failures
+            and not self._outages.hold(self._labels[name])
+        ]
+        for recovered in recovery.again(waiting, self._config.watch, now):
+            patient = self._patients.get(recovered.host)
+            assert patient is not None  # noqa: S101 - it waits
+            self._patients.put(recovered.host, replace(patient, recovered=recovered))
+            self._tell_recovery(recovered, now)
+
+    def _tell_recovery(self, recovered: Incident, now: float) -> None:
+        for line in recovery.lines(recovered, "oob", now):
+            self._lines.put(line)
 
     def _tell_trouble(self, trouble: str | None) -> None:
         """Once, not at every sweep."""

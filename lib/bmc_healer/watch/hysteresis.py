@@ -36,6 +36,7 @@ class Incident:
 
     :param trigger: `kipmi.high_cpu` or `bmc.unresponsive`
     :param silent: it began with a BMC that completes nothing, so a completed transaction must end it
+    :param recovered_at: when it was over; None: it is open. See `recovery.py`
     """
 
     key: str
@@ -46,6 +47,7 @@ class Incident:
     since: float
     told_at: float
     acknowledged: bool = False
+    recovered_at: float | None = None
 
     def document(self) -> dict[str, Any]:
         """For the datastore."""

@@ -21,8 +21,8 @@ from bmc_healer.config.settings import Config, HostSettings
 from bmc_healer.errors import BmcError, ConfigError, HostAccessError
 from bmc_healer.state.keys import fleet_part
 
-from . import lan
-from .hysteresis import Illness, Incident
+from . import lan, recovery
+from .hysteresis import Illness
 from .outages import Outages
 from .patient import Patient
 from .probe import LEARNT, Probes
@@ -91,10 +91,12 @@ class KipmiWatch:
             await self._ask_lan([p for p in self._patients.values() if everybody or p.closely])
             self._assess_mass()
             self._keep(self._clock())
+            if everybody:
+                self._tell_recoveries(self._clock())
             await asyncio.sleep(window * self._random.uniform(0.8, 1.0))
 
     def acknowledge(self, keys: frozenset[str]) -> None:
-        """Keys of incidents that begin_heal took up."""
+        """Keys of incidents, or of their ends, that a heal took up."""
         for patient in self._patients.values():
             patient.acknowledge(keys)
 
@@ -139,12 +141,15 @@ class KipmiWatch:
         """A host to begin with: what was known of it before its settings changed, or to an earlier watch."""
         if before is not None:
             return replace(before, host=host, samples=deque(), look=None)
-        illness = Illness(Incident.from_document(self._state.get(f"incident:{host.name}")))
+        incident, recovered = recovery.kept(self._state.get(f"incident:{host.name}"))
         seen = lan.of_host(self._state, host.name) or lan.LanSeen()
         learnt = host.name in self._state.get(f"{LEARNT}{fleet_part(host.name)}", {})
         seconds = self._config.watch.probe_seconds
         ask_at = self._clock() + self._random.uniform(0.1, 1.0) * seconds
-        return Patient(host, ask_at - seconds, ask_at=None if learnt else ask_at, illness=illness, lan=seen)
+        ask = None if learnt else ask_at
+        return Patient(
+            host, ask_at - seconds, ask_at=ask, illness=Illness(incident), recovered=recovered, lan=seen
+        )
 
     def _start(self, patient: Patient, delay: float) -> None:
         task = asyncio.get_running_loop().create_task(self._attend(patient, delay))
@@ -193,6 +198,20 @@ class KipmiWatch:
             learnt = partial(self._learnt, patient)
             if self._probes.start(patient.host, learnt, patient.gave_up):
                 patient.probed(self._config, now)
+
+    def _tell_recoveries(self, now: float) -> None:
+        """Again, of hosts that are still well; in a mass outage nobody would be let take it up."""
+        waiting = [
+            patient.recovered
+            for patient in self._patients.values()
+            if patient.recovered is not None
+            and patient.still_well
+            and not self._outages.hold(patient.host.label_keys)
+        ]
+        for recovered in recovery.again(waiting, self._config.watch, now):
+            self._patients[recovered.host].recovered = recovered
+            for line in recovery.lines(recovered, "inband", now):
+                self._lines.put(line)
 
     def _learnt(self, patient: Patient) -> None:
         patient.learnt()

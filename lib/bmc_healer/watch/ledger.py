@@ -21,7 +21,9 @@ from .untold import Untold, untold
 INCIDENT = "incident:"
 LAN = "lan:"
 MASS = "mass:"
-ASKED_AT_ONCE = 20  # open incidents whose acknowledgement is looked for in one go: two calls each
+# Open incidents, and as many that are over, whose acknowledgement is looked for in one go: two calls each.
+# Thousands that are over at once hold up none that is open.
+ASKED_AT_ONCE = 20
 
 
 class Ledger:
@@ -109,14 +111,20 @@ class Ledger:
         return not isinstance(host, str) or owns(self.members.share, host)
 
     def newly_acknowledged(self) -> list[str]:
-        """Keys of open incidents that somebody took up since; they are kept as such."""
+        """Keys that somebody took up since: open incidents are kept as such, those that are over go."""
         found = []
-        for name in list(self._open)[:ASKED_AT_ONCE]:
+        for name in self._turn():
             document = self._open[name] = self._open.pop(name)  # to the end: all get their turn
             if document["key"] in self._state.acknowledged(document["host"]):
-                self._keep(name, {**document, "acknowledged": True})
+                self._keep(name, None if _is_over(document) else {**document, "acknowledged": True})
                 found.append(str(document["key"]))
         return found
+
+    def _turn(self) -> list[str]:
+        """Whose acknowledgement is looked for now."""
+        over = [name for name, document in self._open.items() if _is_over(document)]
+        open_ = [name for name, document in self._open.items() if not _is_over(document)]
+        return open_[:ASKED_AT_ONCE] + over[:ASKED_AT_ONCE]
 
     def lost(self, executions: Executions, settings: WatchSettings) -> list[Overdue]:
         """Heals without a lock in which nothing happens any more."""
@@ -157,6 +165,10 @@ class Ledger:
             self._open[name] = document
         else:
             self._open.pop(name, None)
+
+
+def _is_over(document: Document) -> bool:
+    return document.get("recovered_at") is not None
 
 
 def _unacknowledged(name: str, document: Document) -> bool:

@@ -12,6 +12,7 @@ from bmc_healer.config.settings import WatchSettings
 
 from .hysteresis import UNRESPONSIVE, Event, Incident, told_lately
 from .lan import LanSeen, seen
+from .recovery import over
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class LanPatient:
 
     :param answered: it has answered at least once, ever
     :param failures: sweeps in a row without an answer; `good`: with one, since the incident began
+    :param recovered: an incident that is over, until somebody has taken that up or another begins
     """
 
     lan: LanSeen = LanSeen()  # noqa: RUF009 (frozen)
@@ -27,6 +29,7 @@ class LanPatient:
     failures: int = 0
     good: int = 0
     incident: Incident | None = None
+    recovered: Incident | None = None
 
     @property
     def silent(self) -> bool:
@@ -39,7 +42,12 @@ class LanPatient:
 
 
 def taken_over(
-    seen_before: LanSeen | None, incident: Incident | None, settings: WatchSettings, now: float
+    seen_before: LanSeen | None,
+    incident: Incident | None,
+    settings: WatchSettings,
+    now: float,
+    *,
+    recovered: Incident | None = None,
 ) -> LanPatient:
     """A patient of which an earlier watch knew; None: its BMC never answered.
 
@@ -49,7 +57,8 @@ def taken_over(
     if lan.dark_now:
         missed = int((now - (lan.dark_since or now)) / settings.bmc_poll_seconds)
         failures = max(0, min(missed, settings.bmc_failures - 1))
-    return LanPatient(lan, seen_before is not None or incident is not None, failures, incident=incident)
+    answered = not (seen_before is None and incident is None and recovered is None)
+    return LanPatient(lan, answered, failures, incident=incident, recovered=recovered)
 
 
 def swept(patient: LanPatient, alive: bool, settings: WatchSettings, now: float) -> tuple[LanPatient, Event]:
@@ -61,11 +70,12 @@ def swept(patient: LanPatient, alive: bool, settings: WatchSettings, now: float)
         failures=0 if alive else patient.failures + 1,
         good=patient.good + 1 if alive and incident else 0,
         incident=incident,
+        recovered=patient.recovered,
     )
     if incident is None:
         return after, Event.NONE
     if after.good >= settings.recover_polls:
-        return replace(after, incident=None, good=0), Event.RECOVERED
+        return replace(after, incident=None, good=0, recovered=over(incident, now)), Event.RECOVERED
     if incident.acknowledged or alive or told_lately(incident, settings, now):
         return after, Event.NONE
     return replace(after, incident=replace(incident, told_at=now)), Event.REPEAT
@@ -82,7 +92,17 @@ def confirmed(patient: LanPatient, host: str, now: float) -> LanPatient:
         since=patient.lan.dark_since or now,
         told_at=now,
     )
-    return replace(patient, incident=incident)
+    return replace(patient, incident=incident, recovered=None)
+
+
+def acknowledge(patient: LanPatient, keys: frozenset[str]) -> LanPatient:
+    """The patient, of which nothing is told again that somebody took up."""
+    incident, recovered = patient.incident, patient.recovered
+    if incident is not None and incident.key in keys:
+        return replace(patient, incident=replace(incident, acknowledged=True))
+    if recovered is not None and recovered.key in keys:
+        return replace(patient, recovered=None)
+    return patient
 
 
 def refuted(patient: LanPatient, now: float) -> LanPatient:

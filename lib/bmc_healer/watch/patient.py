@@ -8,8 +8,8 @@ from typing import Any
 
 from bmc_healer.config.settings import Config, HostSettings
 
-from . import payload
-from .hysteresis import HIGH_CPU, Event, Illness, Incident, acknowledge, advance
+from . import payload, recovery
+from .hysteresis import Event, Illness, Incident, acknowledge, advance
 from .lan import LanSeen, Verdict, verdict
 from .signature import Look, judge
 from .snapshot import Sample
@@ -24,6 +24,7 @@ class Patient:
     :param last_answer: epoch seconds when in-band IPMI last completed something briskly, or was probed
     :param given_up: a probe came back with 0xC3 (a soft hang), and nothing has completed briskly since
     :param ask_at: epoch seconds when a probe may ask for GUID and firmware; None when that is done
+    :param recovered: an incident that is over, until somebody has taken that up or another begins
     """
 
     host: HostSettings
@@ -31,6 +32,7 @@ class Patient:
     ask_at: float | None = None
     given_up: bool = False
     illness: Illness = field(default_factory=Illness)
+    recovered: Incident | None = None
     lan: LanSeen = field(default_factory=LanSeen)
     samples: deque[Sample] = field(default_factory=deque)
     look: Look | None = None
@@ -39,6 +41,13 @@ class Patient:
     def closely(self) -> bool:
         """To be looked at every counter window: something is seen, or there is only one sample yet."""
         return self.look is None or self.look.suspicious or self.illness.pending_since is not None
+
+    @property
+    def still_well(self) -> bool:
+        """What is over may be told again: nothing is seen, and without a driver nothing would be."""
+        look = self.look
+        seen = look is not None and look.window.completed is not None and not look.suspicious
+        return seen and self.illness.incident is None and self.illness.pending_since is None
 
     def examine(
         self, sample: Sample, config: Config, now: float, *, held: bool, settle_seconds: float
@@ -83,8 +92,10 @@ class Patient:
         return verdict(self.lan, config.guardrails.booting_seconds, fresh, now)
 
     def acknowledge(self, keys: frozenset[str]) -> None:
-        """Somebody took up the incident: it is not told again."""
+        """Somebody took up the incident, or that it is over: it is not told again."""
         self.illness = acknowledge(self.illness, keys)
+        if self.recovered is not None and self.recovered.key in keys:
+            self.recovered = None
 
     def probe_due(self, config: Config, now: float) -> bool:
         """Whether one in-band question may be asked.
@@ -137,24 +148,21 @@ class Patient:
     ) -> list[Line]:
         if event is Event.NONE:
             return []
-        name, learnt = f"incident:{incident.host}", {}
+        learnt = {}
         if event is Event.RECOVERED:
-            inband = incident.trigger != HIGH_CPU
-            told = payload.recovered(incident, "inband" if inband else None, now)
-            trigger = payload.trigger("bmc.recovered" if inband else "kipmi.recovered", told)
-            document = None
+            self.recovered = recovery.over(incident, now)
+            store, trigger = recovery.lines(self.recovered, "inband", now)
             if look.answering:
                 learnt = {"inband_ok_at": now}
         else:
             address = self.host.bmc.address if self.host.bmc else None
             side = payload.lan_side(self.lan, says, address)
             trigger = payload.trigger(incident.trigger, payload.inband(incident, look, side, now))
-            document = incident.document()
+            store = {"store": {f"incident:{incident.host}": incident.document()}}
+            self.recovered = None
             if event is Event.ONSET and not look.answering:
                 learnt = {"hang_since": pending or now - look.sustained_seconds}
             if look.signature == "stuck_counters" and says == "alive":
                 learnt["hang_proven_at"] = now
-        lines: list[Line] = [{"store": {name: document}}]
-        if learnt:
-            lines.append({"remember": {"host": incident.host, **learnt}})
-        return [*lines, trigger]
+        remember: list[Line] = [{"remember": {"host": incident.host, **learnt}}] if learnt else []
+        return [store, *remember, trigger]

@@ -59,7 +59,10 @@ class Patients:
         return [(name, self._all[name]) for name in names]
 
     def astir(self) -> Iterator[tuple[str, LanPatient]]:
-        """Those that are not at rest: whoever is silent, has an incident, or never answered is among them."""
+        """Those that are not at rest.
+
+        Whoever is silent, never answered, has an incident, or had one whose end nobody took up is among them.
+        """
         return ((name, self._all[name]) for name in list(self._astir))
 
     def answered(self) -> Iterator[tuple[str, LanSeen]]:
@@ -83,6 +86,7 @@ class Patients:
             patient.answered
             and patient.lan.alive_at == self._answered_at
             and patient.incident is None
+            and patient.recovered is None
             and not patient.failures
             and not patient.lan.dark_now
         )

@@ -76,8 +76,9 @@ def inband(incident: Incident, look: Look, lan: dict[str, Any], now: float) -> d
 
 
 def recovered(incident: Incident, path: str | None, now: float) -> dict[str, Any]:
-    """`kipmi.recovered` (no path) or `bmc.recovered`."""
-    told = {**_head(incident.host, incident.key, now), "seconds": round(now - incident.since, 1)}
+    """`kipmi.recovered` (no path) or `bmc.recovered`, of an incident that is over."""
+    seconds = (incident.recovered_at or now) - incident.since
+    told = {**_head(incident.host, incident.key, now), "seconds": round(seconds, 1)}
     return told | {"path": path} if path else told
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bmc_healer.config.settings import GuardrailSettings, Mode
 from bmc_healer.guardrails import HOUR, Request, judge
+from bmc_healer.plan import BRING_BACK
 from bmc_healer.state.documents import Latch, Lock, MassOutage, PastHeal, Pause, StoppedCredential
 from bmc_healer.state.views import FleetState, HostState
 from bmc_healer.verbs.begin_heal import begin_heal
@@ -23,6 +24,7 @@ past = st.floats(0, 100_000).map(lambda ago: NOW - ago)
 numbered = st.integers(0, 10**6).map(str)
 
 lock = st.builds(Lock, numbered, NAMES, numbered, st.just(""), st.none(), LABELS, st.just("me"), past)
+others_lock = lock.filter(lambda one: one.host != "db01")
 heal = st.builds(PastHeal, numbered, NAMES, LABELS, past)
 own_heal = st.builds(PastHeal, numbered, st.just("db01"), LABELS, past)
 pause = st.builds(
@@ -121,6 +123,23 @@ def test_force_skips_the_cooldown_and_nothing_else(request_, fleet, host):
         )
 
 
+@whatever(asked, fleets, states, limits, others_lock, heal)
+def test_bringing_a_host_back_uses_no_budget_up_and_waits_for_none(
+    request_, fleet, host, settings, held, healed
+):
+    plain = judge(request_, fleet, host, settings, Mode.AUTO, NOW)
+    more = replace(
+        fleet,
+        locks=(*fleet.locks, replace(held, resets=False)),
+        heals=(*fleet.heals, replace(healed, resets=False)),
+    )
+    assert judge(request_, more, host, settings, Mode.AUTO, NOW) == plain
+    back = replace(request_, rungs=BRING_BACK)
+    own = replace(fleet, heals=(), locks=tuple(one for one in fleet.locks if one.host == "db01"))
+    alone = judge(back, own, replace(host, heals=()), settings, Mode.AUTO, NOW)
+    assert judge(back, fleet, host, settings, Mode.AUTO, NOW) == alone
+
+
 @whatever(asked, fleets, states)
 def test_what_may_begin_is_free_of_all_that_forbids_it(request_, fleet, host):
     """The rules once more, told from the safety page and not from the code."""
@@ -176,7 +195,7 @@ def test_a_refusal_uses_no_incident_up_and_leaves_no_lock(forbids, force, source
     assert rt.state.incidents(10) == []
 
 
-others = st.lists(lock.filter(lambda one: one.host != "db01"), max_size=5, unique_by=lambda one: one.incident)
+others = st.lists(others_lock, max_size=5, unique_by=lambda one: one.incident)
 
 
 @whatever(others, limits)

@@ -11,6 +11,7 @@ from bmc_healer.watch.hysteresis import Event, Illness, acknowledge, advance
 from bmc_healer.watch.lan import LanSeen, seen, verdict
 from bmc_healer.watch.mass import FLEET, assess, groups_out
 from bmc_healer.watch.oob import LanPatient, confirmed, swept
+from bmc_healer.watch.oob import acknowledge as acknowledge_lan
 from bmc_healer.watch.patient import Patient
 from bmc_healer.watch.signature import judge
 from tests.unit.properties.strategies import whatever
@@ -144,10 +145,12 @@ def test_only_a_bmc_that_has_answered_and_fails_in_a_row_is_a_suspect(some, answ
         assert (event is Event.RECOVERED) == (before is not None and patient.incident is None)
         assert event is not Event.RECOVERED or (alive and row == 0)
         assert event is not Event.REPEAT or (not alive and not before.acknowledged)
+        assert patient.incident is None or patient.recovered is None, "it is ill, or it is well again"
+        assert patient.recovered is not None or event is not Event.RECOVERED, "kept until it is taken up"
         if patient.suspect(SETTINGS):
             patient = confirmed(patient, "db01", now)
         if taken and patient.incident:
-            patient = replace(patient, incident=replace(patient.incident, acknowledged=True))
+            patient = acknowledge_lan(patient, frozenset({patient.incident.key}))
 
 
 @whatever(st.lists(st.tuples(st.booleans(), st.floats(1, 900)), max_size=20), st.floats(0, 2000))

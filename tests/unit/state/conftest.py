@@ -12,7 +12,7 @@ def state(datastore, clock):
 def claim(state, clock):
     """Take a lock with no guardrails in the way."""
 
-    def take(host="db01", bmc="10.1.0.1:623", incident=None, execution="", labels=(), using=state):
+    def take(host="db01", bmc="10.1.0.1:623", incident=None, execution="", labels=(), using=state, **more):
         return using.claim(
             host=host,
             bmc_address=bmc,
@@ -21,6 +21,7 @@ def claim(state, clock):
             label_keys=labels,
             settle_seconds=2.0,
             decide=lambda fleet, host: None,
+            **more,
         )
 
     return take

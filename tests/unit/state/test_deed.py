@@ -214,6 +214,18 @@ def test_the_first_deed_counts_for_cooldown_and_budgets_a_look_does_not(state, r
     assert state.fleet().heals[0].at == clock() - 50
 
 
+@pytest.mark.parametrize("resets", [True, False])
+def test_a_heal_that_resets_nothing_is_remembered_as_such(state, claim, clock, resets):
+    """That it began to act must be known, should it die; no budget counts it."""
+    ref = claim(labels=("rack=r12",), resets=resets)
+    (held,) = state.fleet().locks
+    with state.deed(ref, "load", clock() + 60) as load:
+        load.may_send()
+    state.release(ref)
+    (here,), (everywhere,) = state.host("db01").heals, state.fleet().heals
+    assert held.resets is here.resets is everywhere.resets is resets
+
+
 def test_release_gives_back_lock_and_heartbeat(state, ref, claim):
     assert isinstance(claim(), Refusal)
     state.release(ref)

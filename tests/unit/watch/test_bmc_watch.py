@@ -17,8 +17,10 @@ from bmc_healer.state.keys import fleet_part
 from bmc_healer.watch import bmc, confirm, lan, payload
 from bmc_healer.watch.bmc import BmcWatch
 from bmc_healer.watch.confirm import AT_ONCE, Confirm
+from bmc_healer.watch.hysteresis import Incident
 from bmc_healer.watch.lan import LanSeen
 from bmc_healer.watch.mass import Outage
+from bmc_healer.watch.recovery import AGAIN_AT_ONCE, over
 from lab import BmcSim
 
 from .collect import Said, config_of, run_until
@@ -81,7 +83,8 @@ def test_silence_is_told_once_and_its_end_too(said, sim):
     assert "incident:db01" in said.stored()
     assert run_until(watching, lambda: "bmc.recovered" in said.names())
     assert said.names() == ["bmc.unresponsive", "bmc.recovered"]
-    assert "incident:db01" not in said.stored()
+    assert said.triggers("bmc.recovered")[0]["key"] == f"{told['key']}:recovered"
+    assert said.stored()["incident:db01"]["recovered_at"], "kept until somebody takes it up"
     kept = [line["store"][LAN]["db01"] for line in said.lines if LAN in line.get("store", {})]
     assert [[time is not None for time in seen] for seen in kept] == [
         [True, False, False],
@@ -91,6 +94,67 @@ def test_silence_is_told_once_and_its_end_too(said, sim):
     (alive, dark, since), (again, *same) = kept[1:]
     assert alive < since == dark < again and same[1] == since
     assert not any("remember" in line for line in said.lines)
+
+
+OPEN = Incident("db01:oob:1", "db01", "bmc.unresponsive", "silent_lan", True, 1.0, 1.0)
+OVER = over(OPEN, 2.0)
+
+
+def back(said, sim, **settings):
+    """A watch whose BMC has come back, which an earlier watch told once."""
+    state = known("db01") | {"incident:db01": OVER.document()}
+    return watch(said, {"db01": host_of(sim.lan_port)}, state, **settings)
+
+
+def test_that_a_bmc_is_back_is_told_again_until_somebody_takes_it_up(said, sim):
+    watching = back(said, sim, repeat_seconds=0.3)
+    assert run_until(watching, lambda: len(said.names()) >= 3)
+    assert {(payload["key"], payload["seconds"]) for payload in said.triggers("bmc.recovered")} == {
+        (OVER.key, 1.0)
+    }
+    assert said.stored()["incident:db01"]["told_at"] > OVER.told_at, (
+        "a restart does not tell it at once again"
+    )
+    told = len(said.names())
+    watching.acknowledge(frozenset({OPEN.key}))
+    assert run_until(watching, lambda: len(said.names()) > told)
+    told = len(said.names())
+    watching.acknowledge(frozenset({OVER.key}))
+    assert not run_until(watching, lambda: len(said.names()) > told, seconds=1.5)
+
+
+def test_a_bmc_that_falls_silent_again_is_not_told_to_be_back(said, sim):
+    sim.bmc.lan_dead()
+    try:
+        assert run_until(back(said, sim), said.names, seconds=30)
+    finally:
+        sim.bmc.lan_ok()
+    assert said.names() == ["bmc.unresponsive"]
+    assert said.stored()["incident:db01"]["recovered_at"] is None
+
+
+def test_that_a_bmc_is_back_is_not_told_again_in_a_mass_outage(said, sim):
+    watching = back(said, sim)
+    watching._outages.hold = lambda labels: True
+    assert not run_until(watching, said.names, seconds=1.5)
+    del watching._outages.hold
+    assert run_until(watching, said.names)
+
+
+def test_thousands_that_are_back_are_told_again_in_turns(said, monkeypatch):
+    """After a long failure in which they fell silent one after the other."""
+    names = [f"h{n}" for n in range(1000)]
+    state = {
+        f"incident:{name}": replace(OVER, host=name, key=f"{name}:recovered").document() for name in names
+    }
+    rounds = Rounds()
+    rounds.lost = 0
+    monkeypatch.setattr(bmc, "sweep", rounds)
+    hosts = {name: host_of(1000 + number) for number, name in enumerate(names)}
+    watching = watch(said, hosts, known(*names) | state, repeat_seconds=3600)
+    assert run_until(watching, lambda: len(rounds.began) > 3)
+    told = [payload["host"] for payload in said.triggers("bmc.recovered")]
+    assert AGAIN_AT_ONCE <= len(told) == len(set(told)) <= AGAIN_AT_ONCE * len(rounds.began)
 
 
 def test_who_never_answered_is_no_news(said, sim):

@@ -17,12 +17,14 @@ from bmc_healer.state.documents import Heartbeat
 from bmc_healer.state.heal_state import HealState
 from bmc_healer.state.keys import fleet_part
 from bmc_healer.state.outbox import Message
+from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.watch.bridge import Bridge
 from bmc_healer.watch.child import ChildLost, WatchChild
 from bmc_healer.watch.members import Member
 from bmc_healer.watch.share import owns, share_of
 from tests.unit.clock import Clock
 from tests.unit.state.fake_datastore import SensorService
+from tests.unit.verbs import runtime
 
 CONFIG = {"mode": "observe", "hosts": {"here": {"transport": "local"}}, "watch": {"repeat_seconds": 60}}
 INCIDENT = {
@@ -35,6 +37,7 @@ INCIDENT = {
     "told_at": 1.0,
     "acknowledged": False,
 }
+OVER = INCIDENT | {"key": "here:b00t:1:recovered", "recovered_at": 2.0}
 LAN = f"lan:{fleet_part('here')}"
 STORE = {"store": {"incident:here": INCIDENT}}
 TRIGGER = {"trigger": "bmc_healer.kipmi.high_cpu", "payload": {"host": "here", "key": "here:b00t:1"}}
@@ -146,6 +149,42 @@ def test_acknowledgements_of_many_are_looked_for_in_turns(make, service, clock):
     HealState(service, clock=clock).acknowledge("h49", "h49:1")
     found = [bridge._ledger.newly_acknowledged() for _ in range(3)]
     assert found == [[], [], ["h49:1"]]
+
+
+def test_thousands_that_are_over_hold_up_no_open_incident(make, service, clock):
+    bridge = make()
+    bridge.poll()
+    for number in range(60):
+        document = OVER | {"host": f"h{number}", "key": f"h{number}:1:recovered"}
+        say(bridge, {"store": {f"incident:h{number}": document}})
+    say(bridge, STORE)
+    bridge.poll()
+    HealState(service, clock=clock).acknowledge("here", INCIDENT["key"])
+    assert bridge._ledger.newly_acknowledged() == [INCIDENT["key"]]
+
+
+def test_what_is_over_goes_once_somebody_has_taken_it_up(make, service, clock):
+    bridge = make()
+    bridge.poll()
+    say(bridge, {"store": {"incident:here": OVER}})
+    bridge.poll()
+    state = HealState(service, clock=clock)
+    state.acknowledge("here", INCIDENT["key"])
+    clock.now += 20
+    sent = []
+    bridge._child.send = sent.append
+    bridge.poll()
+    assert sent == [], "that was its beginning"
+    rt = runtime({**CONFIG, "mode": "auto"}, service, clock)
+    bring_back = {"host": "here", "rungs": ["load"], "source": "sensor", "key": OVER["key"]}
+    assert begin_heal(rt, bring_back)["outcome"] == "not_needed"
+    clock.now += 20
+    bridge.poll()
+    assert sent == [{"acknowledged": [OVER["key"]]}]
+    assert "incident:here" not in bridge._ledger.documents()
+    clock.now += 20
+    bridge.poll()
+    assert len(sent) == 1
 
 
 def test_a_dispatch_that_raises_is_tried_again(make, service):

@@ -97,7 +97,8 @@ def test_a_hang_with_a_living_lan_side_is_told_and_its_end_too(said, sim):
     (told,) = said.triggers("kipmi.high_cpu")
     assert (told["host"], told["signature"], told["lan"]["verdict"]) == ("db01", "stuck_counters", "alive")
     assert told["driver"]["completed"] == 0
-    assert said.stored() == {}
+    assert said.triggers("kipmi.recovered")[0]["key"] == f"{told['key']}:recovered"
+    assert said.stored()["incident:db01"]["recovered_at"], "kept until somebody takes it up"
     assert host.closed
 
 
@@ -126,7 +127,7 @@ def test_what_was_open_before_a_restart_is_not_told_twice(said, sim):
     assert not run_until(again, later.names, seconds=2.0)
     run_until(watch(later, {"db01": Scripted(POLLED)}, with_bmc(sim), state=said.stored()), later.names)
     assert later.names() == ["kipmi.recovered"]
-    assert later.triggers()[0]["key"] == said.triggers()[0]["key"]
+    assert later.triggers()[0]["key"] == f"{said.triggers()[0]['key']}:recovered"
 
 
 def test_a_hung_host_delays_nobody_and_a_failing_one_is_logged_once(said, sim):
@@ -203,6 +204,41 @@ def test_repeated_until_acknowledged(said, sim):
     told = len(said.names())
     watching.acknowledge(frozenset(keys))
     assert not run_until(watching, lambda: len(said.names()) > told, seconds=1.5)
+
+
+OVER = INCIDENT | {"host": "db01", "key": "db01:b00t:1:recovered", "recovered_at": 2.0}
+
+
+def test_what_is_over_is_told_again_until_somebody_takes_it_up(said, sim):
+    state = {"incident:db01": OVER}
+    watching = watch(said, {"db01": Scripted(POLLED)}, with_bmc(sim), state, repeat_seconds=0.3)
+    assert run_until(watching, lambda: len(said.names()) >= 3)
+    assert set(said.names()) == {"kipmi.recovered"}
+    assert {payload["key"] for payload in said.triggers()} == {OVER["key"]}
+    told = len(said.names())
+    watching.acknowledge(frozenset({OVER["key"]}))
+    assert not run_until(watching, lambda: len(said.names()) > told, seconds=1.5)
+
+
+@pytest.mark.parametrize(
+    "seen", [{"kipmi": 99.0, "completed": 40}, {"counters": {}}], ids=["it spins", "there is no driver"]
+)
+def test_what_is_over_is_not_told_again_where_it_is_not_seen(said, sim, seen):
+    host = Scripted(seen)
+    settings = {"repeat_seconds": 0.3, "sustained_seconds": 1e6}
+    watching = watch(said, {"db01": host}, with_bmc(sim), {"incident:db01": OVER}, **settings)
+    if "counters" in seen:
+        host.last, host.windows = replace(FIRST, counters={}), [IDLE]
+    assert not run_until(watching, said.names, seconds=2.0)
+    assert host.last.at > FIRST.at + 50
+
+
+def test_another_hang_takes_the_place_of_what_is_over(said, sim):
+    watching = watch(said, {"db01": Scripted(STUCK)}, with_bmc(sim), {"incident:db01": OVER})
+    assert run_until(watching, said.names)
+    assert said.names() == ["kipmi.high_cpu"]
+    assert said.stored()["incident:db01"]["recovered_at"] is None
+    assert watching._patients["db01"].recovered is None
 
 
 def test_many_at_once_are_one_event(said):

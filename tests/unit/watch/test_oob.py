@@ -3,7 +3,7 @@ from dataclasses import replace
 from bmc_healer.config.settings import WatchSettings
 from bmc_healer.watch.hysteresis import Event
 from bmc_healer.watch.lan import LanSeen
-from bmc_healer.watch.oob import LanPatient, confirmed, refuted, swept, taken_over
+from bmc_healer.watch.oob import LanPatient, acknowledge, confirmed, refuted, swept, taken_over
 
 SETTINGS = WatchSettings()
 NOW = 1_795_000_000.0
@@ -63,3 +63,29 @@ def test_an_acknowledged_incident_is_not_repeated():
     patient = confirmed(sweeps(True, False, False, False)[0], "db01", NOW)
     patient = replace(patient, incident=replace(patient.incident, acknowledged=True))
     assert set(sweeps(*[False] * 30, patient=patient)[1]) == {Event.NONE}
+
+
+def recovered():
+    patient = confirmed(sweeps(True, False, False, False)[0], "db01", NOW)
+    return sweeps(True, True, patient=patient)[0]
+
+
+def test_what_is_over_is_kept_until_somebody_takes_it_up():
+    patient = recovered()
+    assert (patient.incident, patient.recovered.key) == (None, f"db01:oob:{int(NOW)}:recovered")
+    assert sweeps(*[True] * 9, patient=patient)[0].recovered == patient.recovered
+    assert acknowledge(patient, frozenset({f"db01:oob:{int(NOW)}"})) == patient, "that was the silence"
+    assert acknowledge(patient, frozenset({patient.recovered.key})).recovered is None
+
+
+def test_what_is_over_is_no_news_once_the_bmc_falls_silent_again():
+    patient = sweeps(*[False] * SETTINGS.bmc_failures, patient=recovered())[0]
+    assert patient.suspect(SETTINGS)
+    again = confirmed(patient, "db01", NOW + 900)
+    assert again.recovered is None and again.incident.key == f"db01:oob:{int(NOW) + 900}"
+
+
+def test_who_was_over_before_a_restart_has_answered_and_is_still_over():
+    over = recovered().recovered
+    patient = taken_over(None, None, SETTINGS, NOW, recovered=over)
+    assert (patient.answered, patient.incident, patient.recovered) == (True, None, over)

@@ -7,7 +7,7 @@ import pytest
 
 from bmc_healer.config.settings import WatchSettings
 from bmc_healer.watch.lan import LanSeen
-from bmc_healer.watch.oob import LanPatient, confirmed, refuted, swept
+from bmc_healer.watch.oob import LanPatient, acknowledge, confirmed, refuted, swept
 from bmc_healer.watch.patients import Patients
 from tests.unit.clock import NOW
 
@@ -57,7 +57,8 @@ class Both:
         assert {name: self.patients.get(name) for name in self.plain} == self.plain
         assert dict(self.patients.answered()) == {n: p.lan for n, p in self.plain.items() if p.answered}
         resting = {n: p for n, p in self.plain.items() if n not in dict(self.patients.astir())}
-        assert all(p.answered and not p.failures and not p.incident for p in resting.values())
+        ill = ("failures", "incident", "recovered")
+        assert all(p.answered and not any(getattr(p, name) for name in ill) for p in resting.values())
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -85,12 +86,15 @@ def test_who_is_well_is_not_looked_at_again():
     assert [both.sweep((), NOW + 60 * n) for n in range(6, 8)] == [1, 0]
 
 
-def test_an_incident_keeps_a_patient_awake_until_it_is_over():
+def test_an_incident_keeps_a_patient_awake_until_its_end_was_taken_up():
     both = Both()
     both.sweep((), NOW)
     for n in range(1, 3):
         both.sweep({"h3"}, NOW + 60 * n)
     both.patients.put("h3", confirmed(both.patients.get("h3"), "h3", NOW + 130))
     both.plain["h3"] = confirmed(both.plain["h3"], "h3", NOW + 130)
-    assert [both.sweep((), NOW + 60 * n) for n in range(3, 6)] == [1, 1, 0]
+    assert [both.sweep((), NOW + 60 * n) for n in range(3, 6)] == [1, 1, 1]
+    recovered = both.patients.get("h3")
+    both.patients.put("h3", acknowledge(recovered, frozenset({recovered.recovered.key})))
+    assert both.sweep((), NOW + 360) == 0
     assert replace(both.patients.get("h3"), lan=LanSeen()) == LanPatient(answered=True)
