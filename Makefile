@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 DRIVER ?= legacy
 
-.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm matrix kernels bench year fuzz audit clean
+.PHONY: help setup demo test lint types unit protocol pack guest test-stackstorm matrix kernels bench soak logins year fuzz audit clean
 
 help:
 	@echo "make demo [DRIVER=legacy|stock]   a hung BMC heals itself, in a QEMU guest"
@@ -12,6 +12,7 @@ help:
 	@echo "make matrix [ROWS=...]            every fault, in guests: docs/matrix.md; or the rows whose names hold a word"
 	@echo "make kernels [KERNELS=...]        what 5.10, 6.1, 6.12, 7.2 and legacy do with a hung BMC: docs/kernels.md"
 	@echo "make bench                        what watching costs, beside ipmitool, FreeIPMI, psutil, ssh: docs/bench.md"
+	@echo "make soak, make logins            half an hour of watching, a restart with 10,000 SSH hosts: docs/soak.md, logins.md"
 	@echo "make year                         a simulated year of 10,000 hosts: docs/year.md"
 	@echo "make fuzz [SECONDS=60]            every parser of foreign input, so many seconds each"
 	@echo "make audit                        known holes in the code and in what it uses, secrets in what a run leaves"
@@ -56,6 +57,10 @@ kernels: setup
 bench: setup .venv/.bench
 	.venv/bin/pytest -q bench --benchmark-max-time=0.5 --benchmark-columns=min,median,ops --benchmark-sort=name
 	@$(PY) -m bench
+
+# Half an hour; ten minutes.
+soak logins: setup .venv/.bench
+	@$(PY) -m bench $@
 
 .venv/.bench: pyproject.toml .venv/.ok
 	.venv/bin/pip install -q --disable-pip-version-check -e '.[bench]'
