@@ -20,7 +20,7 @@ PACKAGES = {
 COUNTS = (100, 700, 5000)
 OURS = "bmc_healer local probe"
 SHELLS = {"dash": ["dash"], "busybox": ["busybox", "ash"], "bash": ["bash", "--posix"]}
-POLLS = 32  # twice as many as loop.sh trusts a name for
+POLLS = 32  # twice as many as a name is trusted for
 
 
 def main() -> None:

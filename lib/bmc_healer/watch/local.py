@@ -26,7 +26,7 @@ KTHREADD = 2  # parent of every kernel thread
 DETAILED = 64  # clients that are looked at more closely; a pile is known by its first
 # A name that was read twice is trusted for up to so many polls. Between fork and exec a process has its
 # parent's name, a pid comes back, a program renames itself; what matters here lives for minutes.
-TRUSTED_POLLS = 8
+TRUSTED_POLLS = 16
 MANY = 2000  # trusted names; where there are more they are trusted twice as long
 _MOST = 65536  # bytes that are read of one file: a long command line is known by its beginning
 

@@ -35,7 +35,7 @@ def test_a_rename_and_a_pid_that_comes_back_are_seen_within_some_polls(fake, pro
     fake.process(900, "sh")
     assert [pids(probe) for _ in range(3)] == [[], [], []]
     fake.process(900, "ipmitool", "ipmitool", "sdr")
-    seen = [pids(probe) for _ in range(8)]
+    seen = [pids(probe) for _ in range(TRUSTED_POLLS)]
     assert [900] in seen
     fake.process(900, "sh")
     assert pids(probe) == []
