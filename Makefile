@@ -45,7 +45,7 @@ unit protocol pack guest: setup
 test-stackstorm: setup
 	ST2_TOKEN_SECONDS=$(TOKEN_SECONDS) .venv/bin/pytest -m "$(if $(TOKEN_SECONDS),,not )token_life" tests/stackstorm
 
-# About an hour; with ROWS the report is printed and not kept.
+# An hour or two; with ROWS only those are renewed, ROWS=unproven goes on with a run that was broken off.
 matrix: setup
 	@$(PY) -m tests.guest.matrix $(ROWS)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.guest.matrix import afterwards
-from tests.guest.matrix.report import Result, report
+from tests.guest.matrix.__main__ import asked_for
+from tests.guest.matrix.kept import Result, keep, results
+from tests.guest.matrix.report import report
 from tests.guest.matrix.row import HOST_STATES, OUTCOMES, Row, read, rows
 from tests.guest.matrix.stage import Stage
 
@@ -97,3 +99,23 @@ def test_the_report_counts_what_failed_what_is_missing_and_resets_too_many() -> 
     text, good = report(proofs, [Result("p::r[a]", 61.0, False, harmful)])
     assert "wrong resets: 1;\nduplicate resets: 0; lost incidents: 1; leaked secrets: 2." in text
     assert "| **a** x | relieved | none | lan inband | - | 61 | not as expected |" in text, "what was seen"
+
+
+def test_a_test_that_ran_again_stands_as_its_last_run_left_it(tmp_path: Path) -> None:
+    file = tmp_path / "kept.json"
+    keep(Result("t.py::a", 1.0, False, {"resets": "lan"}), file)
+    keep(Result("t.py::b", 2.0, True), file)
+    keep(Result("t.py::a", 3.0, True, {"resets": ""}), file)
+    assert results(file) == [Result("t.py::a", 3.0, True, {"resets": ""}), Result("t.py::b", 2.0, True)]
+
+
+def test_a_run_that_was_broken_off_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    done, failed, missing = (Row(name, "x", test=f"t.py::{name}") for name in ("one", "two", "three"))
+    found = [
+        Result("t.py::one", 1.0, True),
+        Result("t.py::two[a]", 1.0, True),
+        Result("t.py::two[b]", 1.0, False),
+    ]
+    monkeypatch.setattr("tests.guest.matrix.kept.results", lambda: found)
+    assert [asked_for(row, ["unproven"]) for row in (done, failed, missing)] == [False, True, True]
+    assert asked_for(done, ["on"]) and not asked_for(done, ["tw"])

@@ -1,15 +1,13 @@
-"""The report of a run, from pytest's own record (JUnit XML): printed, and kept as docs/matrix.md."""
+"""The report of what is kept of all rows, or of some: printed, and kept as docs/matrix.md."""
 
 from __future__ import annotations
 
 import os
 import platform
-import xml.etree.ElementTree as Xml
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
+from tests.guest.matrix.kept import Result
 from tests.guest.matrix.row import Row
 
 HEAD = """\
@@ -22,36 +20,13 @@ the real kernel driver and checked from outside: the resets that the BMC itself 
 of the host, its boot, what chat heard. So a row fails by a reset that is wrong or double, by an end that chat
 did not hear, and by the BMC's password in anything that was written or said. A rung in brackets may be left
 out. A row with a dash under rungs and resets is proven by a test of its own, which
-`tests/guest/matrix/rows` names.
+`tests/guest/matrix/rows` names. Each row stands as its last run left it (`tests/guest/matrix/kept.json`).
 
 {rows} rows, {good} as expected, {bad} not, {missing} not run; wrong resets: {wrong};
 duplicate resets: {double}; lost incidents: {lost}; leaked secrets: {leaked}.
 """
 HARMS = ("wrong", "double", "lost", "leaked")
 TITLE = "| case | outcome | rungs | resets | host | seconds | |\n|---|---|---|---|---|---|---|\n"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of a test: its seconds, whether it passed, and what it recorded."""
-
-    node: str
-    seconds: float
-    passed: bool
-    recorded: dict[str, str]
-
-
-def results(paths: Iterable[Path]) -> list[Result]:
-    """All tests of some JUnit files."""
-    roots = [Xml.parse(path).getroot() for path in paths if path.exists()]
-    return [_result(case) for root in roots for case in root.iter("testcase")]
-
-
-def _result(case: Xml.Element) -> Result:
-    node = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
-    passed = not any(case.find(kind) is not None for kind in ("failure", "error", "skipped"))
-    recorded = {one.get("name", ""): one.get("value", "") for one in case.iter("property")}
-    return Result(node, float(case.get("time", 0)), passed, recorded)
 
 
 def of_row(row: Row, node: str, all_results: Sequence[Result]) -> list[Result]:
