@@ -1,7 +1,7 @@
 """`make matrix`: runs every row, prints the report and keeps it.
 
-With words: renews only the rows whose id holds one; `unproven` stands for those that are not kept as expected,
-so that a run that was broken off is gone on with.
+With words: renews only the rows whose id holds one; `unproven` stands for those that are not kept as
+expected, so that a run that was broken off is gone on with.
 
 Rows with a guest run four at a time, the others beside them are quick; those marked `alone` come last.
 """
