@@ -66,6 +66,12 @@ class Stage:
         else:
             self.lab.bmc.hang()
 
+    def do_hang_long(self, clients: int) -> None:
+        """The fault with so many clients that wait without a limit, for longer than a client may hang."""
+        self.lab.bmc.hang()
+        self.do_old_clients(clients)
+        self.lab.bmc.wait(lambda now: now.swallowed > 0, seconds=WAIT_SECONDS, what="a request that hangs")
+
     def do_clients(self, clients: int) -> None:
         """Clients that nobody waits for."""
         self.lab.scenes.pile_up(clients)
