@@ -146,7 +146,8 @@ def snapshot(host: Host, now: float) -> str:
     """What snapshot.sh would print."""
     uptime = now - host.booted_at + UPTIME
     lines = ["@@ host", f"boot_id={host.boot_id}", f"kernel={host.kernel}", "load=1.0 1 1 1/1 1"]
-    lines += [f"cpu=cpu {int(uptime * HZ)} 0 0 0 0 0 0 0", f"product_uuid={host.bmc.guid}", "ipmitool=1"]
+    lines += [f"cpu=cpu {int(uptime * HZ)} 0 0 0 0 0 0 0", f"product_uuid={host.bmc.guid}"]
+    lines += ["bios_version=2.19", "ipmitool=1"]
     lines += ["had_bmc=1", f"uptime={uptime:.2f} 0", "@@ stat"]
     if host.driver and host.device:
         lines.append(_stat(KIPMI_PID, "kipmi0", 2, int(host.ticks), 100))
