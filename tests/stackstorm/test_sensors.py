@@ -225,10 +225,10 @@ def test_what_chat_could_not_be_told_is_told_when_it_is_back(product, sim, chat,
     """No heal follows that would try again; only the sensor sees that something waits."""
     product.bmc_alone(sim, chat)
     product.sensors(on=True)
-    chat.down = True
+    chat.status = 500
     output = product.api.output(product.api.run(f"{PACK}.notify", text="The rack is repaired."))
     assert (output["delivered"], output["waiting"]) == (0, 1), output
-    chat.down = False
+    chat.status = 200
     until(lambda: chat.heard, 180, "the message that waited")
     assert chat.heard == [("bmc_healer", "The rack is repaired.")]
     until(

@@ -64,7 +64,7 @@ class Play:
                 for switch, value in switches.items():
                     getattr(self._bmc.bmc, switch)(value)
             case {"endpoint": state}:
-                self._chat.down = state == "down"
+                self._chat.status = 500 if state == "down" else 200
             case {"hang": clients}:
                 hang(self._bmc, clients)
             case _:
