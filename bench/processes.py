@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from bench.measure import Bound, Cost, Row, client, compiled, cpu_of, hand_over, memory_of, middle, run, say
+from bench.measure import Bound, Cost, Row, client, compiled, cpu_of, hand_over, least, memory_of, run, say
 
 PACKAGES = {
     "dash": "/bin/dash",
@@ -38,16 +39,16 @@ def looks(count: int) -> Iterator[Row]:
         ("psutil.process_iter, full", lambda: client("psutil_poll", "full"), ""),
         (
             "ps -eo pid,stat,time,comm",
-            lambda: command("ps", "-eo", "pid,stat,time,comm"),
+            lambda: run(["ps", "-eo", "pid,stat,time,comm"])[0],
             "a process each time",
         ),
-        ("top -b -n 1", lambda: command("top", "-b", "-n", "1"), "a process each time"),
+        ("top -b -n 1", lambda: run(["top", "-b", "-n", "1"])[0], "a process each time"),
     ]
     with crowd(count):
         for who, look, note in ways:
-            yield Row("local", who, count, look(), note)
+            yield Row("local", who, count, least(look), note)
         for name, argv in SHELLS.items():
-            yield Row("loop", f"loop.sh, {name}", count, loop(argv), "on the watched host")
+            yield Row("loop", f"loop.sh, {name}", count, least(partial(loop, argv)), "on the watched host")
 
 
 @contextlib.contextmanager
@@ -60,11 +61,6 @@ def crowd(count: int) -> Iterator[None]:
         process.stdout.readline()
         yield
         process.stdin.close()
-
-
-def command(*argv: str) -> Cost:
-    """The median of some runs."""
-    return middle([run(argv)[0] for _ in range(5)])
 
 
 def loop(argv: list[str]) -> Cost:
