@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from bmc_healer.config.settings import GuardrailSettings, WatchSettings
 from bmc_healer.diagnosis import Verdict, diagnose
 from bmc_healer.gates import ResetProof
 from bmc_healer.outcome import conclude
+from bmc_healer.verbs import diagnose as diagnose_verb
 from bmc_healer.verbs import end_heal, host_rungs, verify
 from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.verbs.step import Step
@@ -92,6 +94,28 @@ def test_a_bmc_that_boots_behind_our_own_unload_is_not_reset(rt):
     assert diagnosis.verdict is Verdict.UNLOADED
     verdict, sentence = step(rt).why_not(diagnosis, found)
     assert verdict == "stop" and "silent 60 s ago" in sentence
+
+
+@pytest.mark.parametrize(
+    ("found", "sent_ago", "settled"),
+    [
+        (made.found(made.host((made.STUCK,)), made.bmc(device_available=False)), 60.0, False),  # it comes up
+        (made.found(made.host((made.STUCK,)), made.bmc()), 60.0, False),
+        (made.found(made.host((made.STUCK,)), made.bmc()), 601.0, True),
+        (BUSY, 60.0, True),
+        (BUSY, -60.0, False),  # it may still be sent
+    ],
+)
+def test_a_dead_heal_s_reset_is_over_when_in_band_answers_or_a_boot_has_had_its_time(
+    found, sent_ago, settled
+):
+    closed = []
+    intent = SimpleNamespace(rung="oob", incident="dead", not_after=made.NOW - sent_ago)
+    state = SimpleNamespace(open_intents=lambda _: (intent,), close_intent=lambda *_: closed.append(1))
+    settings = SimpleNamespace(guardrails=GuardrailSettings(booting_seconds=600))
+    rt = SimpleNamespace(state=state, config=settings, clock=lambda: made.NOW)
+    diagnose_verb._settle_old_resets(rt, SimpleNamespace(name="db01"), "new", look(found)[1])
+    assert bool(closed) is settled
 
 
 @pytest.mark.parametrize("rt", [{"force": True}], indirect=True)

@@ -11,7 +11,7 @@ from bmc_healer.bmc.address import resolve
 from bmc_healer.bmc.facts import Login
 from bmc_healer.bmc.identity import Identity
 from bmc_healer.config.settings import HostSettings, Mode
-from bmc_healer.diagnosis import Diagnosis, Findings
+from bmc_healer.diagnosis import Diagnosis, Findings, Inband
 from bmc_healer.errors import HostAccessError, StateError
 from bmc_healer.host.access import HostAccess
 from bmc_healer.host.lease import ForeignLease, take
@@ -131,8 +131,8 @@ def _judge(
         except HostAccessError as refused:
             error = refused.sentence
         found, diagnosis = look.gather(rt, host, access, pinned, error=error, windows=windows)
-        if owner and found.bmc is not None and found.bmc.alive and not diagnosis.booting:
-            _settle_old_resets(rt, host, owner)
+        if owner and found.bmc is not None and found.bmc.alive:
+            _settle_old_resets(rt, host, owner, diagnosis)
         identity = look.identify(rt, host, found.host, found.bmc, found.memory)
         plan = make_plan(diagnosis, found, identity, request, rt.config.guardrails, rt.config.ladder)
         foreign = None
@@ -146,10 +146,15 @@ def _judge(
     return found, diagnosis, identity, plan, foreign
 
 
-def _settle_old_resets(rt: Runtime, host: HostSettings, incident: str) -> None:
-    """A dead heal's reset may have happened. The BMC has had its time and answers: it was an attempt."""
+def _settle_old_resets(rt: Runtime, host: HostSettings, incident: str, diagnosis: Diagnosis) -> None:
+    """A dead heal's reset may have happened: it was an attempt, and is over.
+
+    In-band answers again, or the BMC has had its time to boot and answers over the LAN. "Device not
+    available" ends no such time: a BMC says so while it comes up.
+    """
+    needs = 0.0 if diagnosis.inband is Inband.ANSWERS else rt.config.guardrails.booting_seconds
     for intent in rt.state.open_intents(host.name):
-        if intent.rung == "oob" and intent.incident != incident and intent.not_after < rt.clock():
+        if intent.rung == "oob" and intent.incident != incident and intent.not_after + needs < rt.clock():
             rt.state.close_intent(intent, "may have happened; the BMC answered afterwards")
 
 
