@@ -3,7 +3,6 @@
 import asyncio
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from bmc_healer.watch import channel
 from bmc_healer.watch.channel import Channel
 from bmc_healer.watch.local import LocalProbe
 from bmc_healer.watch.prober import OPENING_AT_ONCE, Probers
-from tests.silence import silent_port
+from tests.silence import mute_port, silent_port
 
 from .conftest import fingerprint, start
 
@@ -177,24 +176,8 @@ def test_a_greeting_shell_is_understood(tmp_path):
         server.process.wait(10)
 
 
-def test_a_host_that_is_not_there_does_not_block_beyond_its_limit(server, monkeypatch):
-    """A peer that takes the connection and never speaks."""
-    monkeypatch.setattr(channel, "ANSWER_SECONDS", 0.5)
-
-    async def main():
-        mute = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
-        port = mute.sockets[0].getsockname()[1]
-        host = server.settings(connect_timeout=1.0)
-        started = time.monotonic()
-        with pytest.raises(HostAccessError):
-            await Channel(replace(host, ssh=replace(host.ssh, port=port))).sample()
-        mute.close()
-        return time.monotonic() - started
-
-    assert run(main()) < 5
-
-
-def test_hosts_that_are_not_there_do_not_hold_back_one_that_is(server):
+@pytest.mark.parametrize("port", [silent_port, mute_port])
+def test_hosts_that_are_not_there_or_hang_do_not_hold_back_one_that_is(server, port):
     """More of them than there are turns to log in, all begun with before it."""
 
     async def main(silent):
@@ -212,12 +195,13 @@ def test_hosts_that_are_not_there_do_not_hold_back_one_that_is(server):
                 look.cancel()
             await asyncio.gather(*looks, return_exceptions=True)
 
-    with silent_port() as silent:
+    with port() as silent:
         run(main(silent))
 
 
-def test_a_host_that_is_not_there_is_given_up_in_time(server):
-    with silent_port() as silent:
+@pytest.mark.parametrize("port", [silent_port, mute_port])
+def test_a_host_that_is_not_there_or_hangs_is_given_up_in_time(server, port):
+    with port() as silent:
         began = time.monotonic()
         assert "no login within 1 s" in refused(server.settings(port=silent, connect_timeout=1.0))
         assert time.monotonic() - began < 5

@@ -37,6 +37,22 @@ async def dial(address: str, port: int, seconds: float) -> socket.socket:
     raise OSError("; ".join(trouble) or "the name has no address")
 
 
+async def spoken_to(sock: socket.socket, seconds: float) -> None:
+    """Until the other end has said something, which stays unread, or has closed the connection.
+
+    The kernel takes connections for a server that hangs: only a word on them is the server's own.
+
+    :raises TimeoutError: nothing came
+    """
+    loop = asyncio.get_running_loop()
+    heard = asyncio.Event()
+    loop.add_reader(sock, heard.set)
+    try:
+        await asyncio.wait_for(heard.wait(), seconds)
+    finally:
+        loop.remove_reader(sock)
+
+
 async def _connected(family: socket.AddressFamily, where: Any, seconds: float) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config.settings import HostSettings
 from ..errors import HostAccessError, HostKeyError, HostLoginError
-from .dial import dial
+from .dial import dial, spoken_to
 
 if TYPE_CHECKING:
     import asyncssh
@@ -27,12 +27,22 @@ def where(host: HostSettings) -> str:
 
 
 async def reach(host: HostSettings) -> socket.socket:
-    """The TCP connection alone, made within `ssh.connect_timeout` seconds: whoever asks closes it.
+    """The TCP connection on which sshd has begun to speak, all within `ssh.connect_timeout` seconds.
 
-    :raises HostAccessError: no connection
+    Whoever asks closes it.
+
+    :raises HostAccessError: no connection, or a mute one
     """
+    clock = asyncio.get_running_loop().time
+    end = clock() + host.ssh.connect_timeout
     try:
-        return await dial(host.address, host.ssh.port, host.ssh.connect_timeout)
+        sock = await dial(host.address, host.ssh.port, host.ssh.connect_timeout)
+        try:
+            await spoken_to(sock, max(end - clock(), 0.001))
+        except BaseException:  # cancelled, among others
+            sock.close()
+            raise
+        return sock
     except (asyncio.TimeoutError, TimeoutError):
         raise _late(host) from None
     except (OSError, ValueError) as error:

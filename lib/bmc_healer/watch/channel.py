@@ -31,7 +31,7 @@ WINDOW = 4 * LINE_LIMIT  # bytes a host may send ahead before it is made to wait
 class Turns:
     """How many channels may be opened at once.
 
-    :param reaching: TCP connections that are being made, or wait for the turn to log in
+    :param reaching: TCP connections that are being made or still mute, or wait for the turn to log in
     :param opening: logins, with the start of the loop
     """
 
@@ -91,7 +91,7 @@ class Channel:
             raise HostAccessError(f"SSH failed: {reason(error)}", self.where, "is sshd up?") from None
 
     async def _turn(self) -> Hello:
-        """Open it. The turns to log in are there for the CPU: a host that is not there must not hold one."""
+        """Open it. The turns to log in are there for the CPU: a dead or mute host must not hold one."""
         async with self.turns.reaching:
             sock = await reach(self.host)
             try:

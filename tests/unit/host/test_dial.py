@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bmc_healer.host import dial as module
-from bmc_healer.host.dial import dial
+from bmc_healer.host.dial import dial, spoken_to
 from tests.silence import silent_port
 
 INET = socket.AF_INET
@@ -106,3 +106,27 @@ def test_who_stops_dialling_leaves_nothing_open():
         before = open_files()
         asyncio.run(main(port))
         assert open_files() == before
+
+
+def heard(door, word):
+    """What can be read after `spoken_to`, with which nothing stays open."""
+    before = open_files()
+
+    async def main():
+        with await dial("127.0.0.1", door.getsockname()[1], 20.0) as sock, door.accept()[0] as server:
+            asyncio.get_running_loop().call_later(0.05, word, server)
+            await spoken_to(sock, 0.5)
+            return sock.recv(100)
+
+    try:
+        return asyncio.run(main())
+    finally:
+        assert open_files() == before
+
+
+def test_a_server_is_waited_for_until_it_speaks_or_leaves():
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        assert heard(door, lambda server: server.sendall(b"SSH-2.0-")) == b"SSH-2.0-"
+        assert heard(door, lambda server: server.shutdown(socket.SHUT_WR)) == b""
+        with pytest.raises(asyncio.TimeoutError):
+            heard(door, lambda server: None)
