@@ -17,7 +17,8 @@ LOCAL_SECONDS = 10.0  # reading /proc takes milliseconds
 # and come back, and none gets through.
 OPENING_AT_ONCE = 128
 # A dead or mute host holds one for its connect_timeout: at 60 in a second (start.py) and 10 s that is 600
-# at most. It takes the descriptor that the host's channel would have: none beside those that the watch asks for.
+# at most. It takes the descriptor that the host's channel would have: none beside those that the watch asks
+# for.
 REACHING_AT_ONCE = 1024
 
 
