@@ -115,7 +115,9 @@ class _Deed:
         known = [text for text in params if hotmod_params(text)]
         if not known:
             return self._end(
-                "failed", "The driver is built in, and its interface's parameters are not known."
+                "failed",
+                "The driver is built in, and the parameters of its interface, which was gone before, "
+                "are not known: `dmidecode -t 38` names them for a write to hotmod.",
             )
         if "ipmi_devintf" not in facts.builtin and (failed := self._load_devintf()):
             return failed
