@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,9 @@ def test_a_run_that_was_broken_off_is_gone_on_with(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tests.guest.matrix.kept.results", lambda: found)
     assert [asked_for(row, ["unproven"]) for row in (done, failed, missing)] == [False, True, True]
     assert asked_for(done, ["on"]) and not asked_for(done, ["tw"])
+
+
+def test_the_report_that_is_kept_is_of_these_rows() -> None:
+    kept = (ROOT / "docs" / "matrix.md").read_text()
+    assert set(re.findall(r"^\| \*\*([^*]+)\*\*", kept, re.MULTILINE)) == {row.id for row in rows()}
+    assert f"{len(rows())} faults" in (ROOT / "README.md").read_text()
