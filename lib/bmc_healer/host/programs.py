@@ -57,6 +57,7 @@ _FLASH_COMMANDS = frozenset({"hpm", "fwum", "ime", "ekanalyzer"})
 _CONSOLE_COMMANDS = frozenset({"sol", "tsol", "isol", "shell", "exec"})
 # Options of ipmitool that take a value (OPTION_STRING in ipmi_main.c).
 _VALUED = frozenset("IoHdPfUpCLAtTmzSlbBekyORND")
+_MOST_MODULES = 8  # kept of a command line, which may name anything: one that is used names one or two
 _WORD = re.compile(r"[a-z][a-z_-]{1,11}")
 
 
@@ -154,7 +155,7 @@ def _modules_named(words: Sequence[str]) -> str:
             found.append("ipmi_si")
         elif "ipmi" in name and re.fullmatch(r"[a-z0-9_]{4,32}", name):
             found.append(name)
-    return " ".join(found)
+    return " ".join(list(dict.fromkeys(found))[:_MOST_MODULES])
 
 
 def _base(path: str) -> str:

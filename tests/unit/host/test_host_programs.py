@@ -92,3 +92,11 @@ def test_names_that_the_snapshot_selects(name):
 @pytest.mark.parametrize("name", ["bash", "nginx", "sumatra", "qemu-system-x86"])
 def test_names_that_it_does_not(name):
     assert not re.search(INTERESTING, name)
+
+
+def test_of_a_module_tool_each_module_is_kept_once_and_not_without_limit():
+    assert classify("modprobe", ["modprobe", "-a", "ipmi_si", "ipmi_devintf", "ipmi_si"]).subcommand == (
+        "ipmi_si ipmi_devintf"
+    )
+    many = [f"ipmi_{number:027}" for number in range(100)]
+    assert len(classify("modprobe", ["modprobe", "-a", *many]).subcommand) <= 300
