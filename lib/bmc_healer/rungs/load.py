@@ -116,8 +116,8 @@ class _Deed:
         if not known:
             return self._end(
                 "failed",
-                "The driver is built in, and the parameters of its interface, which was gone before, "
-                "are not known: `dmidecode -t 38` names them for a write to hotmod.",
+                "The driver is built in, and the parameters of its interface are not known: "
+                "`dmidecode -t 38` names them for a write to hotmod.",
             )
         if "ipmi_devintf" not in facts.builtin and (failed := self._load_devintf()):
             return failed
