@@ -40,6 +40,15 @@ def test_the_second_dark_period_can_be_waited_for():
         assert not watch.wait_dark(0.1, count=3)
 
 
+def test_silence_from_the_start_is_darkness_where_it_was_known_to_live():
+    gap = Gap(3.0)
+    gap.begin()
+    with MisbehavingBmc(gap) as bmc, LanWatch(HERE, bmc.port, alive=True) as watch:
+        assert not watch.alive, "it has not answered here"
+        assert watch.wait_back(5)
+        assert len(watch.dark_periods) == 1
+
+
 def test_loss_is_not_darkness():
     with MisbehavingBmc(lossy(0.3, 4)) as bmc, LanWatch(HERE, bmc.port) as watch:
         assert not watch.wait_dark(6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -159,7 +159,9 @@ def test_chat_does_not_hear_that_a_heal_holds_off_its_own_trigger(rt):
 
 @pytest.mark.parametrize(("deed", "happened"), [({"accepted": False}, False), ({"accepted": True}, True)])
 def test_a_dark_period_beside_a_reset_that_was_refused_is_not_that_reset_s(rt, deed, happened):
-    proof = verify._wait_back(step(rt), {"dark": [[1.0, 9.0]], "back": False, **deed})
+    with ExitStack() as stack:
+        silent = step(rt).watch(stack)
+        proof = verify._wait_back(step(rt), {"dark": [[1.0, 9.0]], "back": False, **deed}, silent)
     assert proof.happened is happened
 
 

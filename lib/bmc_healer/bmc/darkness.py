@@ -9,13 +9,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from bmc_healer.bmc.rmcp import SEQUENCES
+
 # Dark is: nothing was answered for DARK_SECONDS, and that were so many requests in a row that the loss seen
 # before explains it with a probability below CHANCE only; never fewer than MISSED.
 DARK_SECONDS = 1.0
 MISSED = 14  # at 30 % loss once in 20 million times
 CHANCE = 1e-7
 LOSS_MEMORY = 0.03  # weight of the newest request in the loss: about the last 30 count
-DOUBT_INTERVAL = 0.05  # seconds between requests while an answer is overdue: MISSED fit into DARK_SECONDS
+# Seconds between requests while an answer is overdue: MISSED fit into DARK_SECONDS. And in the dark: a reset
+# that the driver still holds comes 12 ms after the BMC is back (KERNELS), and a BMC answers for as little as
+# 0.2 s before it goes; who asks less often takes the two dark periods for one.
+DOUBT_INTERVAL = 0.05
 DOUBT_SECONDS = 0.1  # an answer that is overdue by this much raises doubt
 
 
@@ -30,8 +35,8 @@ class DarkPeriod:
 class Darkness:
     """Finds dark periods; the caller says what was asked and answered, in seconds of one monotonic clock.
 
-    Only who has answered before can go dark. A period is taken back when an answer comes to a request of
-    its first `DARK_SECONDS`: the BMC had received that request, so it was slow or stalled and has not
+    Only who is known to have answered can go dark. A period is taken back when an answer comes to a request
+    of its first `DARK_SECONDS`: the BMC had received that request, so it was slow or stalled and has not
     restarted.
     """
 
@@ -39,6 +44,8 @@ class Darkness:
         self.last_answer: float | None = None
         self.periods: tuple[DarkPeriod, ...] = ()
         self._asked: dict[int, float] = {}  # rqSeq -> when it was used last
+        self._life: float | None = None  # its last sign of life: an answer, or what somebody else has seen
+        self._sequence = -1
         self._missed = 0
         self._loss = 0.5  # share of requests without answer; cautious until some answers have come
 
@@ -49,9 +56,26 @@ class Darkness:
 
     def pause(self, interval: float, now: float) -> float:
         """How long after a request the next one is due: `interval`, less while an answer is overdue."""
-        if self.last_answer is None or self.dark or now - self.last_answer < interval + DOUBT_SECONDS:
+        if self._life is None or now - self._life < interval + DOUBT_SECONDS:
             return interval
         return min(interval, DOUBT_INTERVAL)
+
+    def next_sequence(self) -> int:
+        """The rqSeq of the next request.
+
+        In the dark those of before and of the period's first `DARK_SECONDS` are left out while they last: a
+        late answer to one of them must be known as such.
+        """
+        kept = self.periods[-1].start + DARK_SECONDS if self.dark else -math.inf
+        for _ in range(SEQUENCES):
+            self._sequence = (self._sequence + 1) % SEQUENCES
+            if self._asked.get(self._sequence, math.inf) >= kept:
+                break
+        return self._sequence
+
+    def known_alive(self, now: float) -> None:
+        """Somebody else has just seen it answer: it can go dark before this watch has heard of it."""
+        self._life = now
 
     def asked(self, sequence: int, now: float) -> None:
         """A request has left; one that could not leave tells nothing and is not reported here."""
@@ -60,10 +84,10 @@ class Darkness:
 
     def tick(self, now: float) -> None:
         """Judge; to be called when everything that has arrived was reported."""
-        if self.last_answer is None or self.dark:
+        if self._life is None or self.dark:
             return
-        if self._missed >= self._needed() and now - self.last_answer >= DARK_SECONDS:
-            self.periods += (DarkPeriod(self.last_answer),)
+        if self._missed >= self._needed() and now - self._life >= DARK_SECONDS:
+            self.periods += (DarkPeriod(self._life),)
 
     def _needed(self) -> int:
         """How many requests in a row must be unanswered."""
@@ -90,5 +114,5 @@ class Darkness:
                 self.periods = (*self.periods[:-1], replace(last, end=now))
         if not was_dark:
             self._learn_loss()
-        self.last_answer = now
+        self.last_answer = self._life = now
         self._missed = 0

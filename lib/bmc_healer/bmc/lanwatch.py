@@ -22,29 +22,40 @@ _REMOTE_ERRORS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EHOSTDOWN)
 
 
 class LanWatch:
-    """A context manager that pings a BMC every `interval` seconds and notes its dark periods.
+    """A context manager that pings a BMC every `interval` seconds, more often while it is silent, and notes
+    its dark periods.
 
     :param address: pinned IP address
+    :param alive: it has answered just before, to somebody else: silence from the start is a dark period
     :param clock: epoch seconds; read once, so that a clock that is set meanwhile moves nothing
     :raises BmcError: on entering, when `address` is not an IP address
     """
 
     def __init__(
-        self, address: str, port: int, *, interval: float = 0.25, clock: Callable[[], float] = time.time
+        self,
+        address: str,
+        port: int,
+        *,
+        interval: float = 0.25,
+        alive: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._peer = (address, port)
+        self.peer = (address, port)
         self._interval = interval
         self._epoch = clock() - time.monotonic()
         self._darkness = Darkness()
+        self._known_alive = alive
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"lanwatch-{address}", daemon=True)
 
     def __enter__(self) -> LanWatch:
-        family, self._where = socket_address(*self._peer)
+        family, self._where = socket_address(*self.peer)
         self._sock = socket.socket(family, socket.SOCK_DGRAM)
         self._sock.setblocking(False)
         self._connect()
+        if self._known_alive:
+            self._darkness.known_alive(time.monotonic())
         self._thread.start()
         return self
 
@@ -93,16 +104,16 @@ class LanWatch:
     def _watch(self) -> None:
         poll = select.poll()  # select() cannot take descriptors above 1023
         poll.register(self._sock, select.POLLIN)
-        sequence, sent = 0, float("-inf")
+        sent = float("-inf")
         while not self._stop.is_set():
             with self._changed:
                 self._drain()
                 now = time.monotonic()
                 self._darkness.tick(now)
                 if (wait := sent + self._darkness.pause(self._interval, now) - now) <= 0:
+                    sequence = self._darkness.next_sequence()
                     if self._send(rmcp.auth_capabilities_request(sequence)):
                         self._darkness.asked(sequence, now)
-                    sequence = (sequence + 1) % rmcp.SEQUENCES
                     sent, wait = now, self._darkness.pause(self._interval, now)
                 self._changed.notify_all()
             poll.poll(min(wait, DOUBT_SECONDS) * 1000)

@@ -188,11 +188,14 @@ class Step:
         """In-band resets, of this heal or an earlier one, that may still be queued in the host's driver."""
         return queued_resets(self.rt, self.ref.host, self.incident)
 
-    def watch(self, stack: ExitStack) -> LanWatch | None:
-        """A watch of the BMC's LAN side for as long as `stack` lasts; None without a BMC address."""
+    def watch(self, stack: ExitStack, *, alive: bool = False) -> LanWatch | None:
+        """A watch of the BMC's LAN side for as long as `stack` lasts; None without a BMC address.
+
+        :param alive: a step before has seen it answer
+        """
         if self.pinned is None or self.host.bmc is None:
             return None
-        return stack.enter_context(LanWatch(self.pinned, self.host.bmc.port))
+        return stack.enter_context(LanWatch(self.pinned, self.host.bmc.port, alive=alive))
 
     def see_reset(self, lan: LanWatch, *, session_dead: bool = False) -> bool:
         """Wait for the dark period of a reset, and for its end: only then is it known to be one.

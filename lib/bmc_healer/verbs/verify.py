@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -46,7 +47,8 @@ Seen = tuple[GateResult, dict[str, Any], bool]
 def _in_band_reset(step: Step) -> Seen:
     ladder = step.rt.config.ladder
     deed = (step.last("reset_in_band") or {"evidence": {}})["evidence"]
-    proof = _wait_back(step, deed)
+    with ExitStack() as stack:
+        proof = _wait_back(step, deed, step.watch(stack))
     # Where the LAN side was no light that could go out, in-band was watched instead.
     proof = replace(proof, inband_silence=bool(deed.get("accepted", True) and deed.get("inband_silence")))
     answers = _wait_answers(step, ladder.back_wait) if proof.happened and proof.back else 0
@@ -63,16 +65,19 @@ def _relief(step: Step) -> Seen:
 
 def _out_of_band_reset(step: Step) -> Seen:
     evidence = (step.last("reset_out_of_band") or {"evidence": {}})["evidence"]
-    proof = _wait_back(step, evidence)
     queued = step.queued_resets()
     second = ""
-    if proof.happened and proof.back and queued:
-        second = _second_dark(step, evidence.get("dark") or [])
-        if second != "not seen":  # else it may still come
-            for intent in queued:
-                step.rt.state.close_intent(intent, f"{second} after the out-of-band reset")
-        if second == "seen":
-            proof = _wait_back(step, evidence)
+    with ExitStack() as stack:
+        # What the rung saw come back may go dark again before this watch has heard of it.
+        lan = step.watch(stack, alive=evidence.get("back") is True)
+        proof = _wait_back(step, evidence, lan)
+        if lan is not None and proof.happened and proof.back and queued:
+            second = _second_dark(step, lan, evidence.get("dark") or [])
+            if second != "not seen":  # else it may still come
+                for intent in queued:
+                    step.rt.state.close_intent(intent, f"{second} after the out-of-band reset")
+            if second == "seen":
+                proof = _wait_back(step, evidence, lan)
     bmc = _session(step) if proof.back else _silent(step)
     result = gates.out_of_band_reset(proof, bmc, _baseline(step), queued_reset=second)
     seen = {
@@ -130,7 +135,7 @@ GATES: dict[str, Callable[[Step], Seen]] = {
 }
 
 
-def _wait_back(step: Step, deed: Mapping[str, Any]) -> ResetProof:
+def _wait_back(step: Step, deed: Mapping[str, Any], lan: LanWatch | None) -> ResetProof:
     """What the rung saw of its reset, and whether the BMC answers now, several times in a row.
 
     A dark period beside a reset that was not sent, or that the BMC refused, is not that reset's.
@@ -140,14 +145,13 @@ def _wait_back(step: Step, deed: Mapping[str, Any]) -> ResetProof:
     dark = deed.get("dark") or []
     counts = bool(deed.get("accepted", True))
     session_dead = counts and bool(deed.get("session_dead"))
-    if step.pinned is None or step.host.bmc is None:
+    if lan is None:
         return ResetProof(None, session_dead, back=False, steady=False)
     ladder = step.rt.config.ladder
     # Nothing seen, or a rung that has waited in vain already: there is no reset to wait for.
     waits = (dark or session_dead) and deed.get("back") is not False
-    with LanWatch(step.pinned, step.host.bmc.port) as lan:
-        back = lan.wait_back(ladder.back_wait if waits else ladder.steady_interval)
-        steady = back and _steady(step, step.pinned, step.host.bmc.port)
+    back = lan.wait_back(ladder.back_wait if waits else ladder.steady_interval)
+    steady = back and _steady(step, lan)
     seconds = None
     if counts and dark:
         start, end = max(dark, key=lambda period: (period[1] or step.rt.clock()) - period[0])
@@ -155,37 +159,36 @@ def _wait_back(step: Step, deed: Mapping[str, Any]) -> ResetProof:
     return ResetProof(seconds, session_dead, back=back, steady=steady)
 
 
-def _steady(step: Step, address: str, port: int) -> bool:
+def _steady(step: Step, lan: LanWatch) -> bool:
     ladder = step.rt.config.ladder
     for count in range(ladder.steady_answers):
         if count:
             step.rt.sleep(ladder.steady_interval)
-        if not ping(address, port):
+        if not ping(*lan.peer):
             return False
     return True
 
 
-def _second_dark(step: Step, dark: Sequence[Sequence[float | None]]) -> str:
+def _second_dark(step: Step, lan: LanWatch, dark: Sequence[Sequence[float | None]]) -> str:
     """Wait for the in-band reset that the driver may still hold: kernels up to 6.12 send it when KCS is back.
 
+    :param lan: the gate's watch; a dark period that it has seen is the second one
     :param dark: the dark periods that the rung saw
     :returns: `seen`, `dropped` (the driver is gone, and its queue with it) or `not seen`
     """
     if len(dark) > 1:
         return "seen"
-    assert step.pinned is not None and step.host.bmc is not None  # noqa: S101 - the first dark was seen there
     rt, ladder = step.rt, step.rt.config.ladder
     deadline = rt.steady() + QUEUE_WAIT
-    with LanWatch(step.pinned, step.host.bmc.port) as lan:
-        while rt.steady() < deadline:
-            if lan.wait_dark(ladder.steady_interval):
-                return "seen"
-            facts = _look_at_host(step, ladder.steady_interval)
-            if facts is not None and not facts.driver_loaded:
-                return "dropped"
-            if facts is not None and any(w.completed for i in facts.interfaces for w in i.windows):
-                # The driver sends again, first in, first out: what was queued goes now or never.
-                deadline = min(deadline, rt.steady() + ladder.dark_wait)
+    while rt.steady() < deadline:
+        if lan.wait_dark(ladder.steady_interval):
+            return "seen"
+        facts = _look_at_host(step, ladder.steady_interval)
+        if facts is not None and not facts.driver_loaded:
+            return "dropped"
+        if facts is not None and any(w.completed for i in facts.interfaces for w in i.windows):
+            # The driver sends again, first in, first out: what was queued goes now or never.
+            deadline = min(deadline, rt.steady() + ladder.dark_wait)
     return "not seen"
 
 

@@ -17,7 +17,7 @@ Network = Callable[
 def watch(network: Network, seconds: float, darkness: Darkness | None = None) -> Darkness:
     """What the thread of LanWatch does, in simulated time."""
     darkness = darkness or Darkness()
-    due, sequence = 0.0, 0
+    due = 0.0
     answers: list[tuple[float, int]] = []
     for step in range(round(seconds / TICK)):
         now = step * TICK
@@ -27,10 +27,10 @@ def watch(network: Network, seconds: float, darkness: Darkness | None = None) ->
                 answers.remove((when, which))
         darkness.tick(now)
         if now >= due:
+            sequence = darkness.next_sequence()
             darkness.asked(sequence, now)
             if (arrives := network(now)) is not None:
                 answers.append((arrives, sequence))
-            sequence = (sequence + 1) % 64
             due = now + darkness.pause(INTERVAL, now)
         due = min(due, now + darkness.pause(INTERVAL, now))
     return darkness
@@ -57,6 +57,28 @@ def test_a_short_gap_is_none(seconds):
 def test_two_dark_periods():
     network = lambda sent: None if 5 <= sent < 8 or 20 <= sent < 30 else sent  # noqa: E731
     assert len(watch(network, 40).periods) == 2
+
+
+@pytest.mark.parametrize("phase", range(0, 25, 2))
+def test_a_second_reset_right_after_the_first_is_a_second_dark_period(phase):
+    """The queued in-band reset: the BMC was there for 12 ms and the 0.2 s in which it acknowledges."""
+    back = 8 + phase / 100
+    network = lambda sent: None if 5 <= sent < back or back + 0.21 <= sent < 15 else sent  # noqa: E731
+    assert len(watch(network, 20).periods) == 2
+
+
+def test_who_was_seen_alive_by_another_can_go_dark_at_once():
+    darkness = Darkness()
+    darkness.known_alive(0.0)
+    found = watch(dark_between(0, 5), 10, darkness)
+    assert [round(period.start) for period in found.periods] == [0]
+    assert found.periods[0].end >= 5
+
+
+def test_that_it_was_seen_alive_by_another_is_no_answer():
+    darkness = Darkness()
+    darkness.known_alive(0.0)
+    assert darkness.last_answer is None
 
 
 def test_a_dark_period_that_lasts_is_open():
@@ -98,6 +120,12 @@ def test_a_stall_whose_requests_are_all_answered_late_is_taken_back():
     stalled = watch(lambda sent: 8.0 if 5 <= sent < 8 else sent, 7.5)
     assert stalled.dark  # it looks like that while it lasts
     assert watch(lambda sent: 8.0 if 5 <= sent < 8 else sent, 20).periods == ()
+
+
+@pytest.mark.parametrize("seconds", [3.0, 10.0, 30.0])
+def test_a_stall_is_taken_back_however_long_it_was(seconds):
+    end = 5 + seconds
+    assert watch(lambda sent: end if 5 <= sent < end else sent, end + 10).periods == ()
 
 
 def test_answers_of_before_that_arrive_in_the_dark_do_not_end_it():
