@@ -176,9 +176,9 @@ class Network:
         self._loop.sleep(2.0)
         return ResetAnswer(True, 0, session_dead=not bmc.lan(self._loop.now), login=Login.OK)
 
-    def watch(self, address: str, port: int) -> Watch:
+    def watch(self, address: str, port: int, *, alive: bool = False) -> Watch:
         """LanWatch."""
-        return Watch(self._bmc(address), self._loop)
+        return Watch((address, port), self._bmc(address), self._loop, alive=alive)
 
     def _bmc(self, address: str) -> Bmc:
         return self._world.by_address[address]
@@ -187,10 +187,11 @@ class Network:
 class Watch:
     """LanWatch without its thread: notes what it sees while somebody waits, and from its beginning."""
 
-    def __init__(self, bmc: Bmc, loop: Loop) -> None:
+    def __init__(self, peer: tuple[str, int], bmc: Bmc, loop: Loop, *, alive: bool) -> None:
+        self.peer = peer
         self._bmc, self._loop = bmc, loop
         self._periods: list[DarkPeriod] = []
-        self._entered = loop.now
+        self._known_alive = alive
 
     def __enter__(self) -> Watch:
         self._look()
@@ -228,8 +229,9 @@ class Watch:
         dark = bool(self._periods) and self._periods[-1].end is None
         if dark and alive:
             self._periods[-1] = DarkPeriod(self._periods[-1].start, now)
-        elif not dark and not alive and now > self._entered:  # only who has answered can go dark
+        elif not dark and not alive and self._known_alive:  # only who has answered can go dark
             self._periods.append(DarkPeriod(now))
+        self._known_alive |= alive
 
 
 @contextmanager
@@ -250,7 +252,6 @@ def replaced(world: World) -> Iterator[None]:
         "bmc.session.fru_serial": lambda *_, **__: None,
         "verbs.step.LanWatch": network.watch,
         "verbs.reset_bmc_oob.LanWatch": network.watch,
-        "verbs.verify.LanWatch": network.watch,
     }
     with ExitStack() as stack:
         for place, stand_in in places.items():
