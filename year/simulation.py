@@ -55,6 +55,7 @@ class Simulation:
         self.memory = Memory(self.loop)
         self._paused: list[tuple[str, float, float]] = []
         self._build(hosts)
+        self._crossed = self._mix_up()
         inventory = place / "hosts.json"
         inventory.write_text(json.dumps(self._inventory()))
         self.config = from_dict(
@@ -70,7 +71,7 @@ class Simulation:
         settings = {host.name: host for host in self._hosts.hosts()}
         self.engine = Engine(self.loop, self.rng, self._runtime, self._heard, killed)
         self.sensors = Sensors(self.world, self.config, settings, self.memory, self._trigger, self.rng)
-        self.world.on_change = self.sensors.notice
+        self.world.on_change = self._notice
         self.world.on_reset = self._reset
         self.world.on_cure = self._cured
         Fate(
@@ -78,7 +79,7 @@ class Simulation:
             self.book,
             self.rng,
             rates,
-            cut=lambda host: self.sensors.notice(host, lan_only=True),
+            cut=lambda host: self._notice(host, lan_only=True),
             pause=self._pause,
             ask=lambda host: self.engine.heal(host.name, source="chat", reason="asked for in chat"),
             datastore=lambda down: setattr(self.memory, "down", down),
@@ -111,16 +112,22 @@ class Simulation:
             self.world.hosts[name] = self.world.host_of[bmc.name] = host
             self.world.by_address[address] = bmc
 
+    def _mix_up(self) -> dict[str, str]:
+        """The hosts whose BMC addresses the inventory confuses, each with the other one of its pair."""
+        names = list(self.world.hosts)
+        count = CROSSED if len(names) > 100 * CROSSED else 0
+        pairs = [(names[97 * pair], names[97 * pair + 41]) for pair in range(count)]
+        return dict(pairs) | {two: one for one, two in pairs}
+
+    def _named(self, name: str) -> Host:
+        """The host in which the BMC sits whose address the inventory gives for `name`."""
+        return self.world.hosts[self._crossed.get(name, name)]
+
     def _inventory(self) -> dict[str, Any]:
-        addresses = {name: host.bmc.address for name, host in self.world.hosts.items()}
-        names = list(addresses)
-        for pair in range(CROSSED if len(names) > 100 * CROSSED else 0):
-            one, two = names[pair * 97], names[pair * 97 + 41]
-            addresses[one], addresses[two] = addresses[two], addresses[one]
         return {
             name: {
                 "address": host.address,
-                "bmc": {"address": addresses[name], "credential": "lab"},
+                "bmc": {"address": self._named(name).bmc.address, "credential": "lab"},
                 "labels": {"rack": host.rack},
             }
             for name, host in self.world.hosts.items()
@@ -132,6 +139,18 @@ class Simulation:
 
     # What the product does
 
+    def _notice(self, host: Host, *, lan_only: bool = False) -> None:
+        """What happens to a BMC is seen under the name that the inventory gives it, too."""
+        self.sensors.notice(host, lan_only=lan_only)
+        if host.name in self._crossed:
+            self.sensors.notice(self._named(host.name), lan_only=True)
+
+    def _said(self, host: str) -> None:
+        """People heard of the host; of a silent address, whoever it belongs to."""
+        self.book.said(host, self.loop.now)
+        if not self._named(host).bmc.lan(self.loop.now):
+            self.book.said(self._named(host).name, self.loop.now)
+
     def _trigger(self, name: str, told: dict[str, Any]) -> None:
         """The rules."""
         if name in ("kipmi.high_cpu", "bmc.unresponsive"):
@@ -141,7 +160,7 @@ class Simulation:
         elif name == "bmc.mass_outage":
             for host in self.world.hosts.values():
                 if told["label"] in ("fleet", f"rack={host.rack}"):
-                    self.book.said(host.name, self.loop.now)
+                    self._said(host.name)
 
     def _overdue(self) -> None:
         if self.engine.acting or self.memory.holds(LOCKS):
@@ -153,7 +172,7 @@ class Simulation:
         """`begun`, `tell_end` (a refusal that chat hears), `end` (one that it has heard), or `ended`."""
         if what == "end":
             return
-        self.book.said(host, self.loop.now)
+        self._said(host)
         if what == "begun":
             return
         outcome = str(told["outcome"])
@@ -219,12 +238,15 @@ class Simulation:
         self.loop.spawn(lambda: self._see_to(host))
 
     def _see_to(self, name: str) -> None:
-        """A person looks at the host, mends what is broken, and lets heals run again."""
-        host = self.world.hosts[name]
+        """A person looks at the host, mends what is broken, and lets heals run again.
+
+        Who finds another machine's BMC at the address of a host sees to that one, too.
+        """
         self.book.awaited.discard(name)
-        if host.bmc.ill or not (host.driver and host.device):
-            self.world.repair(host)
-            self.book.ended(name, "person", self.loop.now)
+        for host in {one.name: one for one in (self.world.hosts[name], self._named(name))}.values():
+            if host.bmc.ill or not (host.driver and host.device):
+                self.world.repair(host)
+                self.book.ended(host.name, "person", self.loop.now)
         try:
             people.resume(self._runtime(), {"target": name})
         except HealerError:

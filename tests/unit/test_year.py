@@ -92,6 +92,22 @@ def test_the_book_knows_a_second_reset_and_a_fault_that_nobody_heard_of():
     assert book.missed(7300.0) == [] and book.longest_silence(7300.0) == 600.0
 
 
+NOTHING = Rates(**dict.fromkeys(Rates.__dataclass_fields__, 1e-9))
+
+
+@pytest.mark.parametrize("kind", ["LAN dead", "both dead", "hung"])
+def test_a_bmc_whose_address_the_inventory_gives_to_another_host_is_heard_of_and_not_reset(tmp_path, kind):
+    simulation = Simulation(301, 1, tmp_path, NOTHING, killed=0.0)
+    simulation.run(0.01)
+    host = simulation.world.hosts["db00138"]  # stands in the inventory with the address of db00097
+    simulation.book.began(host.name, kind, simulation.loop.now)
+    simulation.world.hang(host, hung=kind != "LAN dead", deaf=kind != "hung")
+    simulation.run(1)
+    assert wrongs(simulation) == [] and simulation.book.resets == []
+    (fault,) = simulation.book.faults
+    assert fault.ended_by == "person"
+
+
 def test_who_waits_for_a_person_already_is_not_missed():
     book = Book(awaited={"db01"})
     book.began("db01", "hung", 0.0)
