@@ -206,13 +206,18 @@ class Watch:
         self._look()
         return tuple(self._periods)
 
+    @property
+    def alive(self) -> bool:
+        """It answers now."""
+        return self._bmc.lan(self._loop.now)
+
     def wait_dark(self, timeout: float, *, count: int = 1) -> bool:
         """Until so many dark periods have begun."""
         return self._wait(timeout, lambda: len(self._periods) >= count)
 
     def wait_back(self, timeout: float) -> bool:
         """Until it answers."""
-        return self._wait(timeout, lambda: self._bmc.lan(self._loop.now))
+        return self._wait(timeout, lambda: self.alive)
 
     def _wait(self, timeout: float, enough: Callable[[], bool]) -> bool:
         deadline = self._loop.now + timeout
@@ -225,7 +230,7 @@ class Watch:
             self._loop.sleep(WATCH_SECONDS)
 
     def _look(self) -> None:
-        now, alive = self._loop.now, self._bmc.lan(self._loop.now)
+        now, alive = self._loop.now, self.alive
         dark = bool(self._periods) and self._periods[-1].end is None
         if dark and alive:
             self._periods[-1] = DarkPeriod(self._periods[-1].start, now)

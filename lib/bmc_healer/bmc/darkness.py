@@ -17,10 +17,10 @@ DARK_SECONDS = 1.0
 MISSED = 14  # at 30 % loss once in 20 million times
 CHANCE = 1e-7
 LOSS_MEMORY = 0.03  # weight of the newest request in the loss: about the last 30 count
-# Seconds between requests while an answer is overdue: MISSED fit into DARK_SECONDS. And in the dark: a reset
-# that the driver still holds comes 12 ms after the BMC is back (KERNELS), and a BMC answers for as little as
-# 0.2 s before it goes; who asks less often takes the two dark periods for one.
-DOUBT_INTERVAL = 0.05
+DOUBT_INTERVAL = 0.05  # seconds between requests while an answer is overdue: MISSED fit into DARK_SECONDS
+# And in the dark: a reset that the driver still holds comes 12 ms after the BMC is back (KERNELS), and a BMC
+# answers for as little as 0.2 s before it goes; who asks less often takes the two dark periods for one.
+DARK_INTERVAL = 0.1
 DOUBT_SECONDS = 0.1  # an answer that is overdue by this much raises doubt
 
 
@@ -58,7 +58,7 @@ class Darkness:
         """How long after a request the next one is due: `interval`, less while an answer is overdue."""
         if self._life is None or now - self._life < interval + DOUBT_SECONDS:
             return interval
-        return min(interval, DOUBT_INTERVAL)
+        return min(interval, DARK_INTERVAL if self.dark else DOUBT_INTERVAL)
 
     def next_sequence(self) -> int:
         """The rqSeq of the next request.
@@ -98,9 +98,15 @@ class Darkness:
             self._loss += LOSS_MEMORY * (lost - self._loss)
 
     def answered(self, sequence: int, now: float) -> None:
-        """An answer has come; a duplicate and one to a request never made are ignored."""
+        """An answer has come.
+
+        One to a request that was answered before, or never made, ends no dark period. It is a sign of life
+        all the same: a slow BMC still answers what was asked under this number before.
+        """
         when = self._asked.pop(sequence, None)
         if when is None:
+            if self._life is not None:
+                self._life, self._missed = now, 0
             return
         self.tick(now)
         was_dark = self.dark

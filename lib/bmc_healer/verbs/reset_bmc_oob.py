@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -17,7 +17,6 @@ from bmc_healer.diagnosis import Findings
 from bmc_healer.errors import HostAccessError
 from bmc_healer.host.access import HostAccess
 from bmc_healer.rungs.outcome import DeedRefusedError, RungOutcome
-from bmc_healer.state.deed import Deed
 from bmc_healer.verbs import look
 from bmc_healer.verbs.runtime import Runtime
 from bmc_healer.verbs.step import Step
@@ -100,6 +99,13 @@ def _reset(step: Step, settings: BmcSettings, pinned: str, bmc: BmcFacts) -> Run
     def checks() -> str | None:
         return None if ping(pinned, settings.port) else "The BMC's LAN side fell silent before the reset."
 
+    before = 0
+
+    def may_send() -> None:
+        nonlocal before
+        deed.may_send()
+        before = len(lan.dark_periods)
+
     limit = rt.clock() + ladder.session_limit + SLACK
     boot_id = step.incident.get("baseline", {}).get("boot_id", "")
     with (
@@ -113,16 +119,16 @@ def _reset(step: Step, settings: BmcSettings, pinned: str, bmc: BmcFacts) -> Run
             rt.login(step.host),
             limit=ladder.session_limit,
             guid=None if settings.identity == "trust" else bmc.guid,
-            may_send=deed.may_send,
+            may_send=may_send,
         )
         closed = answer.login in (Login.OK, Login.REFUSED)  # it has had its say: no second way round that
         if not answer.sent and not closed and settings.redfish is not None:
-            answer = _by_redfish(step, settings.redfish, bmc, answer, deed)
+            answer = _by_redfish(step, settings.redfish, bmc, answer, may_send)
         if answer.login is Login.REFUSED and settings.credential:  # whichever way it was refused
             rt.state.bad_login(settings.credential, f"{pinned}:{settings.port}")
         step.said = _sentence(answer)
-        back = not answer.sent or step.see_reset(lan, session_dead=answer.session_dead)
-        dark = [[period.start, period.end] for period in lan.dark_periods]
+        back = not answer.sent or step.see_reset(lan, before=before, session_dead=answer.session_dead)
+        dark = [[period.start, period.end] for period in lan.dark_periods[before:]]
         deed.result({"sent": answer.sent, "completion_code": answer.completion_code, "dark": bool(dark)})
     evidence = {
         "sent_at": sent_at,
@@ -139,7 +145,11 @@ def _reset(step: Step, settings: BmcSettings, pinned: str, bmc: BmcFacts) -> Run
 
 
 def _by_redfish(
-    step: Step, settings: RedfishSettings, bmc: BmcFacts, answer: ResetAnswer, deed: Deed
+    step: Step,
+    settings: RedfishSettings,
+    bmc: BmcFacts,
+    answer: ResetAnswer,
+    may_send: Callable[[], None],
 ) -> ResetAnswer:
     """The second way in, only to what says that it is the same machine: its URL is another address."""
     limit = step.rt.config.ladder.session_limit
@@ -151,7 +161,7 @@ def _by_redfish(
         return replace(answer, error=f"{answer.error} Redfish is not proven to be the same BMC.".strip())
     if seen.device_available is False:
         return replace(answer, error=f"{answer.error} Redfish says that the BMC updates or starts.".strip())
-    return redfish.manager_reset(settings, login, limit=limit, may_send=deed.may_send)
+    return redfish.manager_reset(settings, login, limit=limit, may_send=may_send)
 
 
 def _accepted(answer: ResetAnswer) -> bool:

@@ -77,7 +77,7 @@ def _out_of_band_reset(step: Step) -> Seen:
                 for intent in queued:
                     step.rt.state.close_intent(intent, f"{second} after the out-of-band reset")
             if second == "seen":
-                proof = _wait_back(step, evidence, lan)
+                proof = _wait_back(step, {**evidence, "back": lan.alive}, lan)
     bmc = _session(step) if proof.back else _silent(step)
     result = gates.out_of_band_reset(proof, bmc, _baseline(step), queued_reset=second)
     seen = {
@@ -172,17 +172,22 @@ def _steady(step: Step, lan: LanWatch) -> bool:
 def _second_dark(step: Step, lan: LanWatch, dark: Sequence[Sequence[float | None]]) -> str:
     """Wait for the in-band reset that the driver may still hold: kernels up to 6.12 send it when KCS is back.
 
-    :param lan: the gate's watch; a dark period that it has seen is the second one
-    :param dark: the dark periods that the rung saw
+    :param lan: the gate's watch
+    :param dark: the dark periods that the rung saw: none, when the old session was dead before the LAN was;
+        the first one that the gate sees is that reset's then
     :returns: `seen`, `dropped` (the driver is gone, and its queue with it) or `not seen`
     """
     if len(dark) > 1:
         return "seen"
+    missing = 2 - len(dark)
     rt, ladder = step.rt, step.rt.config.ladder
     deadline = rt.steady() + QUEUE_WAIT
     while rt.steady() < deadline:
-        if lan.wait_dark(ladder.steady_interval):
-            return "seen"
+        if lan.wait_dark(ladder.steady_interval, count=missing):
+            lan.wait_back(ladder.back_wait)
+            rt.sleep(ladder.steady_interval)  # late answers come in any order: a stall is taken back
+            if len(lan.dark_periods) >= missing:
+                return "seen"
         facts = _look_at_host(step, ladder.steady_interval)
         if facts is not None and not facts.driver_loaded:
             return "dropped"

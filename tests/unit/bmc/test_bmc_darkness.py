@@ -128,6 +128,31 @@ def test_a_stall_is_taken_back_however_long_it_was(seconds):
     assert watch(lambda sent: end if 5 <= sent < end else sent, end + 10).periods == ()
 
 
+def one_after_another(seconds: float, stall: tuple[float, float], queue: int = 64) -> Network:
+    """A BMC that needs so long for each request, keeps a few, and stops for a while."""
+    free, waiting = 0.0, []
+
+    def network(sent):
+        nonlocal free
+        waiting[:] = [at for at in waiting if at > sent]
+        if len(waiting) >= queue:
+            return None
+        free = max(free, sent) + seconds
+        if stall[0] <= free < stall[1]:
+            free = stall[1] + seconds
+        waiting.append(free)
+        return free
+
+    return network
+
+
+@pytest.mark.parametrize("stalled", [2.0, 5.0, 10.0])
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.24])
+def test_a_slow_bmc_that_stalled_is_not_dark_for_what_it_has_to_catch_up_with(seconds, stalled):
+    watched = watch(one_after_another(seconds, (20.0, 20.0 + stalled)), 120)
+    assert watched.periods == ()
+
+
 def test_answers_of_before_that_arrive_in_the_dark_do_not_end_it():
     network = lambda sent: 8.0 if sent == 4.5 else None if 5 <= sent < 10 else sent  # noqa: E731
     found = watch(network, 20).periods
@@ -143,6 +168,18 @@ def test_duplicates_and_strangers_are_ignored():
     darkness.answered(1, 0.2)
     darkness.answered(1, 5.0)
     assert darkness.last_answer == 0.2
+
+
+def test_an_answer_that_nobody_waits_for_does_not_end_the_dark():
+    darkness = Darkness()
+    for sequence in range(40):
+        darkness.asked(sequence, sequence * 0.05)
+        if sequence < 3:
+            darkness.answered(sequence, sequence * 0.05 + 0.01)
+        darkness.tick(sequence * 0.05 + 0.02)
+    assert darkness.dark
+    darkness.answered(1, 2.1)
+    assert darkness.dark
 
 
 def test_requests_that_could_not_leave_prove_nothing():
