@@ -1,23 +1,13 @@
 """The datastore is lost while a reset is under way: what came of it is said all the same."""
 
-import time
-
 import pytest
 
 from bmc_healer.errors import StateError
 from bmc_healer.verbs.begin_heal import begin_heal
 from bmc_healer.verbs.reset_bmc_oob import reset_bmc_oob
-from bmc_healer.verbs.runtime import Runtime
 from lab import BmcSim
 from tests.unit.state.fake_datastore import FakeDatastore
-from tests.unit.verbs import Engine, config, host
-
-
-class Here(Runtime):
-    """The real time; an engine whose clock is right."""
-
-    def _executions(self):
-        return Engine(time.time)
+from tests.unit.verbs import Here, config, host
 
 
 @pytest.fixture

@@ -9,17 +9,9 @@ from bmc_healer.bmc.facts import Login, ResetAnswer
 from bmc_healer.bmc.lanwatch import LanWatch
 from bmc_healer.verbs import reset_bmc_oob, verify
 from bmc_healer.verbs.begin_heal import begin_heal
-from bmc_healer.verbs.runtime import Runtime
 from lab import BmcSim
 from tests.unit.state.fake_datastore import FakeDatastore
-from tests.unit.verbs import Engine, config, host
-
-
-class Here(Runtime):
-    """The real time; an engine whose clock is right."""
-
-    def _executions(self):
-        return Engine(time.time)
+from tests.unit.verbs import Here, config, host
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from bmc_healer.state.documents import Lock
 from bmc_healer.verbs.runtime import Runtime
@@ -40,6 +41,13 @@ class VerbRuntime(Runtime):
 
     def _executions(self):
         return Engine(self.clock, self.skew)
+
+
+class Here(Runtime):
+    """The real time; an engine whose clock is right."""
+
+    def _executions(self):
+        return Engine(time.time)
 
 
 def host(number=1, rack=None, port=SILENT_PORT, **changes):

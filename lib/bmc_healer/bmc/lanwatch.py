@@ -44,7 +44,8 @@ class LanWatch:
         self._interval = interval
         self._epoch = clock() - time.monotonic()
         self._darkness = Darkness()
-        self._known_alive = alive
+        if alive:
+            self._darkness.known_alive(time.monotonic())
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"lanwatch-{address}", daemon=True)
@@ -54,8 +55,6 @@ class LanWatch:
         self._sock = socket.socket(family, socket.SOCK_DGRAM)
         self._sock.setblocking(False)
         self._connect()
-        if self._known_alive:
-            self._darkness.known_alive(time.monotonic())
         self._thread.start()
         return self
 
