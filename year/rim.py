@@ -192,6 +192,7 @@ class Watch:
         self._bmc, self._loop = bmc, loop
         self._periods: list[DarkPeriod] = []
         self._known_alive = alive
+        self._before = 0
 
     def __enter__(self) -> Watch:
         self._look()
@@ -211,9 +212,18 @@ class Watch:
         """It answers now."""
         return self._bmc.lan(self._loop.now)
 
+    def reset_goes_out(self) -> None:
+        """As LanWatch takes it; nothing takes a dark period back here."""
+        self._before = len(self.dark_periods)
+
+    @property
+    def dark_since_reset(self) -> tuple[DarkPeriod, ...]:
+        """As LanWatch gives them."""
+        return self.dark_periods[self._before :]
+
     def wait_dark(self, timeout: float, *, count: int = 1) -> bool:
         """Until so many dark periods have begun."""
-        return self._wait(timeout, lambda: len(self._periods) >= count)
+        return self._wait(timeout, lambda: len(self._periods) - self._before >= count)
 
     def wait_back(self, timeout: float) -> bool:
         """Until it answers."""

@@ -14,6 +14,14 @@ from lab import BmcSim
 HERE = "127.0.0.1"
 
 
+def taken_back(watch):
+    """The late answers come in any order."""
+    deadline = time.monotonic() + 2
+    while watch.dark_periods and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert watch.dark_periods == ()
+
+
 def test_a_reset_is_one_dark_period():
     with BmcSim(name="watched", reset_seconds=2) as sim, LanWatch(HERE, sim.lan_port) as watch:
         assert watch.wait_back(5)
@@ -68,10 +76,39 @@ def test_a_stall_is_taken_back():
         stall.begin()
         assert watch.wait_dark(4)
         assert watch.wait_back(6)
-        deadline = time.monotonic() + 2  # the late answers come in any order
-        while watch.dark_periods and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert watch.dark_periods == ()
+        taken_back(watch)
+
+
+def test_what_was_dark_before_the_reset_went_out_is_not_its_doing():
+    gap = Gap(1.3)
+    with MisbehavingBmc(gap) as bmc, LanWatch(HERE, bmc.port) as watch:
+        time.sleep(2)  # a watch that has just begun is more careful
+        gap.begin()
+        assert watch.wait_dark(5)
+        watch.reset_goes_out()
+        assert watch.wait_back(5)
+        assert not watch.wait_dark(0.1)
+        gap.begin()
+        assert watch.wait_dark(5)
+        assert (len(watch.dark_periods), len(watch.dark_since_reset)) == (2, 1)
+
+
+def test_a_stall_before_the_reset_does_not_hide_the_reset():
+    stall, gap = Gap(4.0, later=True), Gap(1.3)
+
+    def script(step, packet):
+        return gap(step, packet) and stall(step, packet)
+
+    with MisbehavingBmc(script) as bmc, LanWatch(HERE, bmc.port) as watch:
+        assert watch.wait_back(2)
+        stall.begin()
+        assert watch.wait_dark(4)
+        watch.reset_goes_out()
+        assert watch.wait_back(6)
+        taken_back(watch)
+        gap.begin()
+        assert watch.wait_dark(5)
+        assert len(watch.dark_since_reset) == 1
 
 
 @pytest.mark.parametrize("source", ["127.0.0.2", None])

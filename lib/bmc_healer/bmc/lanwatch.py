@@ -44,6 +44,7 @@ class LanWatch:
         self._interval = interval
         self._epoch = clock() - time.monotonic()
         self._darkness = Darkness()
+        self._not_before = float("-inf")
         if alive:
             self._darkness.known_alive(time.monotonic())
         self._changed = threading.Condition()
@@ -63,6 +64,12 @@ class LanWatch:
         self._thread.join()
         self._sock.close()
 
+    def reset_goes_out(self) -> None:
+        """Directly before a reset is sent: a dark period that has begun by now is not its doing."""
+        with self._changed:
+            if periods := self._darkness.periods:
+                self._not_before = periods[-1].start
+
     @property
     def dark_periods(self) -> tuple[DarkPeriod, ...]:
         """Dark periods so far, epoch seconds; a late answer may take the last one back (`Darkness`)."""
@@ -73,6 +80,12 @@ class LanWatch:
                 )
                 for period in self._darkness.periods
             )
+
+    @property
+    def dark_since_reset(self) -> tuple[DarkPeriod, ...]:
+        """Those of `dark_periods` that began after the reset went out; all, when none has."""
+        after = self._not_before + self._epoch
+        return tuple(period for period in self.dark_periods if period.start > after)
 
     @property
     def alive(self) -> bool:
@@ -88,9 +101,9 @@ class LanWatch:
             return None if last is None else last + self._epoch
 
     def wait_dark(self, timeout: float, *, count: int = 1) -> bool:
-        """Wait until `count` dark periods have begun since the watch began."""
+        """Wait until `count` dark periods have begun since the reset, or since the watch began."""
         with self._changed:
-            return self._changed.wait_for(lambda: len(self._darkness.periods) >= count, timeout)
+            return self._changed.wait_for(lambda: len(self.dark_since_reset) >= count, timeout)
 
     def wait_back(self, timeout: float) -> bool:
         """Wait until the BMC answers; true at once when it is not dark."""

@@ -108,12 +108,12 @@ def _reset_in_band(step: Step, access: HostAccess) -> RungOutcome:
     with _deed(step, access, facts, "inband", ladder.inband_limit + SLACK) as deed:
         rt.state.remember(step.ref.host, inband_reset_boot=facts.boot_id)
         with ExitStack() as stack:
-            lan, before = step.watch(stack), 0
+            lan = step.watch(stack)
 
             def may_send() -> None:
-                nonlocal before
                 deed.may_send()
-                before = len(lan.dark_periods) if lan else 0
+                if lan is not None:
+                    lan.reset_goes_out()
 
             try:
                 outcome = inband.cold_reset(
@@ -126,9 +126,9 @@ def _reset_in_band(step: Step, access: HostAccess) -> RungOutcome:
             if lan is not None and delivered and outcome.state != "skipped":
                 if found.bmc is not None and not found.bmc.alive:
                     outcome.evidence["inband_silence"] = _fell_silent(step, access)
-                outcome.evidence["back"] = step.see_reset(lan, before=before)
+                outcome.evidence["back"] = step.see_reset(lan)
             outcome.evidence["watched"] = lan is not None
-            outcome.evidence["dark"] = [[p.start, p.end] for p in lan.dark_periods[before:]] if lan else []
+            outcome.evidence["dark"] = [[p.start, p.end] for p in lan.dark_since_reset] if lan else []
         if _delivered(outcome) or not kernels.queues_inband_reset(facts.kernel):
             _close(step, deed, outcome, dark=bool(outcome.evidence["dark"]))
     return outcome

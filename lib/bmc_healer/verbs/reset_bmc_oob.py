@@ -99,12 +99,9 @@ def _reset(step: Step, settings: BmcSettings, pinned: str, bmc: BmcFacts) -> Run
     def checks() -> str | None:
         return None if ping(pinned, settings.port) else "The BMC's LAN side fell silent before the reset."
 
-    before = 0
-
     def may_send() -> None:
-        nonlocal before
         deed.may_send()
-        before = len(lan.dark_periods)
+        lan.reset_goes_out()
 
     limit = rt.clock() + ladder.session_limit + SLACK
     boot_id = step.incident.get("baseline", {}).get("boot_id", "")
@@ -127,8 +124,8 @@ def _reset(step: Step, settings: BmcSettings, pinned: str, bmc: BmcFacts) -> Run
         if answer.login is Login.REFUSED and settings.credential:  # whichever way it was refused
             rt.state.bad_login(settings.credential, f"{pinned}:{settings.port}")
         step.said = _sentence(answer)
-        back = not answer.sent or step.see_reset(lan, before=before, session_dead=answer.session_dead)
-        dark = [[period.start, period.end] for period in lan.dark_periods[before:]]
+        back = not answer.sent or step.see_reset(lan, session_dead=answer.session_dead)
+        dark = [[period.start, period.end] for period in lan.dark_since_reset]
         deed.result({"sent": answer.sent, "completion_code": answer.completion_code, "dark": bool(dark)})
     evidence = {
         "sent_at": sent_at,

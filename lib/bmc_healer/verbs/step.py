@@ -197,17 +197,16 @@ class Step:
             return None
         return stack.enter_context(LanWatch(self.pinned, self.host.bmc.port, alive=alive))
 
-    def see_reset(self, lan: LanWatch, *, before: int = 0, session_dead: bool = False) -> bool:
+    def see_reset(self, lan: LanWatch, *, session_dead: bool = False) -> bool:
         """Wait for the dark period of a reset, and for its end: only then is it known to be one.
 
         A late answer takes a dark period back: a BMC that stalls has not restarted.
 
-        :param before: dark periods that had begun when the reset was sent, which are not its doing
         :returns: whether the BMC answers again
         """
         ladder = self.rt.config.ladder
         if not session_dead:
-            lan.wait_dark(ladder.dark_wait, count=before + 1)
+            lan.wait_dark(ladder.dark_wait)
         back = lan.wait_back(ladder.back_wait)
         if dark := lan.dark_periods:  # a BMC that was dark is booting: nobody resets it again for a while
             ended = dark[-1].end or self.rt.clock()

@@ -61,7 +61,7 @@ def test_snapshot_of_a_pile_of_clients(shell, clients):
     assert 0 <= seen[clients[0].pid].age_seconds < 120
     assert {client.state for client in seen.values()} == {"S"}
     if os.geteuid() == 0 and Path("/proc/self/stack").exists():
-        # 200 stacks are told whole, in the order of names (10000 comes before 9999); some may be other processes'
+        # 200 are told whole, in the order of names (10000 comes before 9999); some may be of others
         assert 150 <= sum(1 for client in seen.values() if client.stack) <= 200
     assert "s3cret" not in repr(found)
     # Measured on two busy cores with 700 clients: 0.3 s (dash) to 0.6 s (busybox)
