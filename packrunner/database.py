@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,12 +49,24 @@ class Database:
             file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         self._connection.row_factory = sqlite3.Row
-        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._use_wal()
         # FULL: what was written before a deed must still be there after a power cut.
         self._connection.execute("PRAGMA synchronous=FULL")
         with self.transaction() as connection:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
+
+    def _use_wal(self) -> None:
+        """SQLite does not wait for another process that is making the same file at this very moment."""
+        end = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

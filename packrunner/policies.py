@@ -48,7 +48,7 @@ class Gate:
 
         The count and the change of status are one transaction. As in StackStorm what counts is the running
         executions that agree in every attribute that *this one* was given; here, those of dead engines do not
-        count, and the delayed ones before this one come first.
+        count, and those before this one come first, whether they are delayed or have not come so far.
         """
         with self._database.transaction() as connection:
             row = connection.execute("SELECT * FROM executions WHERE id = ?", (identity,)).fetchone()
@@ -65,8 +65,8 @@ class Gate:
         wanted = {name: given[name] for name in policy.attributes if name in given}
         others = connection.execute(
             "SELECT attributes, engine FROM executions WHERE action = ? AND ended IS NULL AND id != ?"
-            " AND (status = ? OR (status = ? AND seq < ?))",
-            (policy.resource, row["id"], statuses.RUNNING, statuses.DELAYED, row["seq"]),
+            " AND (status = ? OR (status IN (?, ?) AND seq < ?))",
+            (policy.resource, row["id"], statuses.RUNNING, statuses.DELAYED, statuses.REQUESTED, row["seq"]),
         )
         count = 0
         for other in others:

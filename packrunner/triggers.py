@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,9 @@ class Dispatcher:
         self._pool = pool
         self._listener = listener
         self._clock = clock
+        # Workers take executions in the order of their records: one that waits for an earlier one must not
+        # keep it from a worker.
+        self._in_order = threading.RLock()
 
     def dispatch(self, trigger: str, payload: Any) -> None:
         """As a sensor does it: a trigger that is not accepted is dropped with a warning, as in StackStorm."""
@@ -102,6 +106,10 @@ class Dispatcher:
             names={"trigger": instance.payload},
             templated=True,
         )
+        with self._in_order:
+            return self._start(rule, instance, order)
+
+    def _start(self, rule: model.Rule, instance: TriggerInstance, order: Order) -> Execution | None:
         try:
             prepared = self._executor.prepare(order)
         except PackRunnerError as error:

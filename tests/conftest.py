@@ -38,7 +38,8 @@ collect_ignore: list[str] = []
 if real_st2tests():
     collect_ignore += [found.name for found in TESTS.iterdir() if found.is_dir()]
 else:
-    # The same examples in every run: one that fails by chance belongs to whoever looks for it, with
+    # Nearly the same examples in every run (Hypothesis also tries constants of the modules that happen to be
+    # loaded): one that fails by chance belongs to whoever looks for it, with
     # HYPOTHESIS_PROFILE=default, and not to the next change.
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
     # what st2-run-pack-tests puts on the path, and what StackStorm would bring

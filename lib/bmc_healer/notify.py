@@ -46,7 +46,10 @@ def deliver(urls: Sequence[str], title: str, body: str, *, limit: float = LIMIT_
     """Tell every target at once, and wait at most `limit` seconds for all of them together."""
     attempts = [_Attempt(url, title, body) for url in urls]
     if attempts:
-        import apprise  # noqa: F401 - its second of import is not the endpoint's
+        import apprise
+
+        # The seconds of its import, and of its plug-ins' with the first URL, are not the endpoint's.
+        apprise.Apprise.instantiate("json://localhost")
     end = time.monotonic() + limit
     for attempt in attempts:
         attempt.start()

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tests.guest.healer import HOST
+from tests.guest.healer import HEAL_SECONDS, HOST
+from tests.guest.matrix.deaths import STEP_SECONDS
 from tests.guest.outside import assert_left_clean, assert_well, channels, hang
 from tests.guest.payload import heal_overdue
 
@@ -31,7 +32,7 @@ def test_killed_in_the_in_band_rung(stock, dying, chat):
     dying.settings(inband_when_stuck="try", inband_limit=10)
     hang(stock)
     heal = dying.start("heal", HOST)
-    heal.until(lambda line: "rung: in-band cold reset ..." in line, 60, "the in-band rung")
+    heal.until(lambda line: "rung: in-band cold reset ..." in line, STEP_SECONDS, "the in-band rung")
     wait_for(lambda: "reset" in stock.guest("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").out, 60)
     heal.kill()
     incident = dying.incidents()[0]
@@ -51,7 +52,7 @@ def test_killed_in_the_in_band_rung(stock, dying, chat):
 def test_killed_right_after_the_out_of_band_reset_was_sent(stock, dying, chat):
     hang(stock)
     heal = dying.start("heal", HOST)
-    stock.bmc.wait(lambda now: bool(now.received), seconds=120, what="the reset")
+    stock.bmc.wait(lambda now: bool(now.received), seconds=HEAL_SECONDS, what="the reset")
     heal.kill()
     service = dying.serve()
     overdue = service.event(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.guest.healer import HOST, Healer
+from tests.guest.healer import HEAL_SECONDS, HOST, Healer
 from tests.guest.outside import assert_left_clean, assert_well, channels, hang
 from tests.guest.payload import kipmi_high_cpu
 
@@ -46,7 +46,7 @@ def test_a_holder_after_the_in_band_reset_makes_it_two_resets_and_both_are_told(
     healer.settings(inband_when_stuck="try")
     hang(stock)
     heal = healer.start("heal", HOST)
-    heal.until(lambda line: "rung: in-band cold reset done" in line, 150, "the end of the in-band rung")
+    heal.until(lambda line: "rung: in-band cold reset done" in line, HEAL_SECONDS, "its end")
     stock.scenes.hold_device()
     assert heal.finish() == 0
     report = healer.incidents()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -15,10 +16,12 @@ from bmc_healer.rungs.load import load
 from bmc_healer.rungs.reap import reap
 from bmc_healer.rungs.throttle import throttle, unthrottle
 from bmc_healer.rungs.unload import unload
+from tests.guest.outside import QUIET_SECONDS
 
 BOTH = pytest.mark.parametrize("lab", ["legacy", "stock"], indirect=True)
 WATCH = WatchSettings(hung_client_seconds=5)
-LADDER = LadderSettings(rmmod_limit=4)
+LADDER = LadderSettings(rmmod_limit=20)
+STUCK = LadderSettings(rmmod_limit=4)  # where rmmod never ends; one that ends may need more
 
 
 def entered(lab, user="root"):
@@ -30,13 +33,20 @@ def deed():
     return {"may_send": lambda: None, "mark": "inc:4"}
 
 
+def assert_seen_below(access, percent):
+    """The product sees kipmi take less; one look on a busy machine may show more (outside.assert_quiet)."""
+    end = time.monotonic() + QUIET_SECONDS
+    while (seen := observe(access, windows=1, window_seconds=3).kipmi_percent) >= percent:
+        assert time.monotonic() < end, f"kipmi takes {seen} %"
+
+
 @BOTH
 def test_healthy_host_is_seen_and_answers(lab):
     with entered(lab) as access:
         found = observe(access, windows=1, window_seconds=2)
         assert found.driver_loaded and found.had_bmc and found.ipmitool and found.privileged
         assert [node.path for node in found.devices if node.owned] == ["/dev/ipmi0"]
-        assert found.kipmi_percent < 8
+        assert_seen_below(access, 8)
         assert inband_answer(access, limit=60, mark="probe").answered
         assert inband_guid(access, limit=60) == lab.guid
         assert found.dmi.uuid.replace("-", "") == lab.guid
@@ -64,19 +74,20 @@ def test_from_hung_to_unloaded_to_healthy_with_one_reset(lab):
         assert found.clients == ()
 
         assert throttle(access, found, **deed()).state == "done"
-        found = observe(access, windows=1, window_seconds=3)
-        assert (found.throttle_us, found.kipmi_percent < 10) == (100, True)
+        assert_seen_below(access, 10)
+        assert observe(access, windows=0).throttle_us == 100
         assert unthrottle(access, found, 0, **deed()).state == "done"
 
         found = observe(access, windows=0)
-        off = unload(access, found, watchdog_running=False, settings=LADDER, **deed())
+        limits = STUCK if lab.driver == "legacy" else LADDER
+        off = unload(access, found, watchdog_running=False, settings=limits, **deed())
         assert off.state == ("stuck" if lab.driver == "legacy" else "done")
         found = observe(access, windows=0)
         assert found.kipmi == () and found.devices == ()
         if lab.driver == "legacy":
             assert found.modules["ipmi_si"].refcount == -1
             assert [client.program for client in marked(found, "inc:4")] == ["rmmod"]
-            assert load(access, found, settings=LADDER, **deed()).state == "stuck"
+            assert load(access, found, settings=STUCK, **deed()).state == "stuck"
 
         lab.bmc.reset_seconds(3)
         lab.oob("mc", "reset", "cold")
@@ -97,7 +108,7 @@ def stuck_write(lab, access):
     found = observe(access, windows=0)
     # The guest's driver is a module; hotmod is the same in both.
     built_in = replace(found, builtin=frozenset({"ipmi_si"}), modules={})
-    return unload(access, built_in, watchdog_running=False, settings=LADDER, **deed())
+    return unload(access, built_in, watchdog_running=False, settings=STUCK, **deed())
 
 
 def test_stuck_parameter_write_is_seen_and_left_alone(lab):

@@ -32,6 +32,7 @@ def test_a_pile_up_gets_no_further_client(stock, healer):
     stock.bmc.hang()
     stock.scenes.pile_up_old(12)
     stock.bmc.wait(lambda now: now.swallowed > 0, seconds=60)
+    stock.guest("until [ $(pidof ipmitool | wc -w) = 12 ]; do sleep 0.2; done", timeout=60)
     piled = set(stock.guest("pidof ipmitool").out.split())
     assert len(piled) == 12
     stock.guest(WATCHED)

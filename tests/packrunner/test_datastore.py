@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,17 @@ def test_files_are_private(tmp_path: Path, store: Datastore) -> None:
     assert set(modes.values()) == {0o600}
     assert len(modes) == 3
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+
+
+def test_another_process_is_making_the_file(tmp_path: Path) -> None:
+    """SQLite itself does not wait before the file is in WAL mode."""
+    (tmp_path / "state").mkdir()
+    other = sqlite3.connect(tmp_path / "state" / FILE_NAME, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    done = threading.Timer(0.3, other.execute, ("COMMIT",))
+    done.start()
+    assert Datastore(Database(tmp_path / "state" / FILE_NAME)).list() == []
+    done.join()
 
 
 def test_four_processes_write_at_once(tmp_path: Path, store: Datastore) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from packrunner.events import Event
 from packrunner.execution import Execution
+from packrunner.executor import Order
 from packrunner.runner import PackRunner
 
 from .conftest import CONFIG, PACK, StartEngine, until
@@ -41,6 +42,16 @@ def test_the_second_of_a_host_waits_in_order(runner: PackRunner, seen: list[Even
     assert {event.execution for event in seen if event.kind == "execution.delayed"} == {
         e.id for e in begun[1:]
     }
+
+
+def test_one_before_it_that_has_not_come_so_far_comes_first(runner: PackRunner) -> None:
+    first = runner._executor.prepare(Order("tpack.sleeper", {"seconds": 1, "host": "db1"}))
+    second = sleep(runner, host="db1")
+    until(lambda: runner.executions.get(second.id).status == "delayed")  # type: ignore[union-attr]
+    ended = runner._executor.run(first)
+    assert ended.status == "succeeded"
+    assert ended.ended is not None
+    assert start_of(runner.wait(second.id)) >= ended.ended
 
 
 def test_only_explicit_values_are_compared_and_by_case(runner: PackRunner) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,10 @@ import pytest
 from packrunner import criteria
 from packrunner.errors import PayloadError
 from packrunner.events import Event
+from packrunner.executor import Order, Prepared
 from packrunner.runner import PackRunner
+
+from .conftest import until
 
 
 def test_a_match_starts_the_action_with_cast_parameters(runner: PackRunner, state_dir: Path) -> None:
@@ -65,6 +70,32 @@ def test_a_bad_payload_is_refused(
     assert reason in str(caught.value)
     rows = sqlite3.connect(state_dir / "packrunner.db").execute("SELECT count(*) FROM trigger_instances")
     assert rows.fetchone() == (0,)
+
+
+def test_workers_take_executions_in_the_order_of_their_records(
+    runner: PackRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sensors at once; the first one's thread stands still between its record and the workers' queue."""
+    executor = runner._executor
+    prepare, recorded, queued = executor.prepare, threading.Event(), []
+
+    def slow(order: Order) -> Prepared:
+        prepared = prepare(order)
+        if not recorded.is_set():
+            recorded.set()
+            time.sleep(0.3)
+        return prepared
+
+    monkeypatch.setattr(executor, "prepare", slow)
+    monkeypatch.setattr(executor, "run", lambda prepared: queued.append(prepared.execution.id))
+    payload = {"host": "db1", "level": 5, "marks": []}
+    first = threading.Thread(target=runner.inject_trigger, args=("tpack.beat.seen", payload))
+    first.start()
+    assert recorded.wait(5)
+    runner.inject_trigger("tpack.beat.seen", payload)
+    first.join()
+    until(lambda: len(queued) == 2)
+    assert queued == [execution.id for execution in runner.executions.list()[::-1]]
 
 
 def test_a_template_that_fails_is_a_failed_execution(runner: PackRunner, seen: list[Event]) -> None:

@@ -108,6 +108,21 @@ def test_only_the_target_that_missed_it_hears_it_again(chat, state, clock):
     assert state.outbox.pending() == ()
 
 
+def test_loading_apprise_is_not_the_endpoints_time(chat, monkeypatch):
+    """Real, but slow at first, as on a busy machine: the plug-ins are loaded with the first URL."""
+    import apprise
+
+    real, seconds, good = apprise.Apprise.instantiate, [2.0], chat()
+
+    def slow(*args, **more):
+        time.sleep(seconds.pop() if seconds else 0)
+        return real(*args, **more)
+
+    monkeypatch.setattr(apprise.Apprise, "instantiate", staticmethod(slow))
+    (delivery,) = notify.deliver([good.url], "t", "b", limit=1.5)
+    assert delivery.ok, delivery.error
+
+
 def test_a_hanging_endpoint_costs_its_limit_and_does_not_delay_the_others(chat, state, clock):
     slow, good = chat(delay=60.0), chat()
     notify.deliver([], "", "")

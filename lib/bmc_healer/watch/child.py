@@ -110,5 +110,8 @@ class WatchChild:
             self._process.wait(1.0)
 
     def _end(self, how: str) -> str:
-        status = self._process.poll()
+        # Its pipes close a moment before it can be waited for.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE_SECONDS)
+        status = self._process.returncode
         return how if status is None else f"{how}, exit status {status}"

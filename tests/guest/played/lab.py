@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import socket
 import subprocess
 import threading
 import time
@@ -101,6 +102,11 @@ class PlayedLab:
             keygen = ["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(self._run_dir / name)]
             subprocess.run(keygen, check=True)
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        # Bound and never listening: nobody else is given the port while the server is closed.
+        self._port_held = socket.socket()
+        self._port_held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port_held.bind(("127.0.0.1", 0))
+        self.ssh_port = self._port_held.getsockname()[1]
         self.listen(True)
         key = (self._run_dir / "host_key.pub").read_text()
         self.known_hosts.write_text(f"[127.0.0.1]:{self.ssh_port} {key}")
@@ -112,6 +118,7 @@ class PlayedLab:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.listen(False)
+        self._port_held.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self.host.unload()
         self.sim.close()
@@ -133,7 +140,6 @@ class PlayedLab:
                 server_host_keys=[str(self._run_dir / "host_key")],
                 process_factory=self._command,
             )
-            self.ssh_port = self._server.get_port()
 
     async def _hang_up(self) -> None:
         while self._connections:

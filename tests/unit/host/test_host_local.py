@@ -72,7 +72,14 @@ def test_a_command_keeps_its_limit_when_who_started_it_is_killed(tmp_path):
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     assert command.joinpath("stat").read_text().split()[2] != "Z"
-    _until(lambda: not command.joinpath("cmdline").exists() or not command.joinpath("cmdline").read_text())
+    _until(lambda: _gone(command))
+
+
+def _gone(process):
+    try:
+        return not process.joinpath("cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _until(condition, seconds=20.0):

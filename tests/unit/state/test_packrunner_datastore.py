@@ -65,7 +65,7 @@ def test_many_processes_begin_at_once(tmp_path, wishes):
 
 
 def test_a_whole_heal(tmp_path):
-    state = open_state(tmp_path, heartbeat_seconds=0.05)
+    state = open_state(tmp_path)
     incident = state.new_incident_id("db01", time.time())
     ref = state.claim(
         host="db01",

@@ -6,6 +6,7 @@ import os
 import resource
 import select
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -607,6 +608,17 @@ def test_the_last_words_of_a_process_are_read_once():
         child.read()
     assert time.process_time() - began < 0.5
     child.stop()
+
+
+def test_a_process_that_has_closed_its_pipes_is_given_time_to_end(tmp_path, monkeypatch):
+    program = tmp_path / "dying"
+    program.write_text("#!/bin/sh\nexec >&- 2>&-\nsleep 0.02\nexit 7\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    child = WatchChild("kipmi", {})
+    assert select.select([child._process.stdout], [], [], 15)[0]
+    with pytest.raises(ChildLost, match="it ended, exit status 7"):
+        child.read()
 
 
 def test_the_process_may_open_as_many_files_as_the_machine_allows(make):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -38,11 +39,17 @@ def lines_until(process, wanted):
 
 def end(process):
     """Milliseconds from the end of its stdin to its own."""
+    gone = select.poll()
+    number = os.pidfd_open(process.pid)  # Popen.wait looks only every 50 ms
+    gone.register(number, select.POLLIN)
     started = time.monotonic()
     process.stdin.close()
-    process.wait(5)
+    assert gone.poll(5000)
+    ended = time.monotonic()
+    os.close(number)
+    process.wait()
     process.stdout.close()
-    return (time.monotonic() - started) * 1000
+    return (ended - started) * 1000
 
 
 def config(host, **watch):
@@ -73,9 +80,14 @@ def beat(line):
     ],
 )
 def test_it_is_gone_with_its_stdin(kind, host, watch, wanted):
-    process = start(kind, config(host, **watch))
-    lines_until(process, wanted)
-    assert end(process) < 100 + 200 * (os.getloadavg()[0] > os.cpu_count())
+    took = []
+    for _ in range(3):  # a busy machine may be slow once; what waits for something is slow each time
+        process = start(kind, config(host, **watch))
+        lines_until(process, wanted)
+        took.append(end(process))
+        if took[-1] < 100:
+            return
+    raise AssertionError(took)
 
 
 def test_it_is_gone_even_while_nobody_reads_it(tmp_path):
