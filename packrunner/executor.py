@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -133,6 +134,19 @@ class Executor:
         """Run it to its end, whatever that is; raises nothing."""
         with self._busy(prepared.execution.id):
             return self._run(prepared)
+
+    def in_thread(self, prepared: Prepared, work: Callable[[], object]) -> threading.Thread:
+        """Do what runs this execution in a thread of its own.
+
+        :raises RuntimeError: the machine gives no thread; the execution is failed, since others wait for it
+        """
+        thread = threading.Thread(target=work, daemon=True, name=prepared.execution.id)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._finish_somehow(prepared, {"error": f"It was not started: {error}."})
+            raise
+        return thread
 
     def busy(self) -> frozenset[str]:
         """Executions that are in ``run``; a workflow may be there after its recorded end, to clean up."""

@@ -31,7 +31,7 @@ from packrunner.errors import AlreadyServingError
 from packrunner.events import Event, Events
 from packrunner.execution import Execution
 from packrunner.executions import Executions
-from packrunner.executor import Executor, Order, Prepared
+from packrunner.executor import Executor, Order
 from packrunner.history import History
 from packrunner.launcher import base_environment
 from packrunner.loader import load_pack
@@ -229,18 +229,11 @@ class PackRunner:
 
     def _start(self, what: Order, wait: bool) -> Execution:
         prepared = self._executor.prepare(what)
-        thread = self._thread(prepared)
+        thread = self._executor.in_thread(prepared, lambda: self._executor.run(prepared))
         if wait:
             while thread.is_alive():
                 thread.join(_WAIT_SECONDS)
         return self.executions.require(prepared.execution.id)
-
-    def _thread(self, prepared: Prepared) -> threading.Thread:
-        thread = threading.Thread(
-            target=self._executor.run, args=(prepared,), daemon=True, name=prepared.execution.id
-        )
-        thread.start()
-        return thread
 
 
 __all__ = ["ChatReply", "Event", "Execution", "PackRunner", "TriggerInstance", "events"]

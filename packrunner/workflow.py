@@ -13,6 +13,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from packrunner import compat, statuses
@@ -164,8 +165,8 @@ class _Run:
         for action in task["actions"]:
             item = action.get("item_id")
             accepted = self._executor.prepare(self._order(task, action))
+            self._executor.in_thread(accepted, partial(self._work, accepted, *key, item))
             self._active += 1
-            threading.Thread(target=self._work, args=(accepted, *key, item), daemon=True).start()
 
     def _order(self, task: Any, action: Any) -> Order:
         item, concurrency = action.get("item_id"), task.get("concurrency")

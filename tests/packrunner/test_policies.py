@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,20 @@ def test_one_before_it_that_has_not_come_so_far_comes_first(runner: PackRunner) 
     assert ended.status == "succeeded"
     assert ended.ended is not None
     assert start_of(runner.wait(second.id)) >= ended.ended
+
+
+def test_one_that_gets_no_thread_holds_up_nobody(runner: PackRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError):
+            sleep(runner, host="db1")
+    (first,) = runner.executions.list()
+    assert first.status == "failed"
+    assert first.result == {"error": "It was not started: can't start new thread."}
+    assert runner.wait(sleep(runner, host="db1").id, 10).status == "succeeded"
 
 
 def test_only_explicit_values_are_compared_and_by_case(runner: PackRunner) -> None:
