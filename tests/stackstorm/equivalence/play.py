@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.guest.chat import Chat
-from tests.guest.outside import hang
 from tests.stackstorm.api import until
 from tests.stackstorm.equivalence.engine import Engine, Run, Settings, signal_action
 from tests.stackstorm.equivalence.table import Scenario
@@ -66,12 +65,18 @@ class Play:
             case {"endpoint": state}:
                 self._chat.status = 500 if state == "down" else 200
             case {"hang": clients}:
-                hang(self._bmc, clients)
+                self._hang(clients)
             case _:
                 run = self._order(act)
                 if "during" in act:
                     self._meanwhile(act, run)
                 self._engine.end(run, END_SECONDS)
+
+    def _hang(self, clients: int) -> None:
+        """With clients that wait for minutes and are old: the plan of either engine ends some."""
+        self._bmc.bmc.hang()
+        self._bmc.scenes.pile_up_old(clients)
+        until(lambda: _oldest(self._bmc) > WATCH["hung_client_seconds"], TASK_SECONDS, "clients that are old")
 
     def _order(self, act: Mapping[str, Any]) -> Run:
         match act:
@@ -157,3 +162,12 @@ def _sections(scenario: Scenario) -> dict[str, Any]:
         name: {**value, **changed.get(name, {})} if isinstance(value, dict) else changed.get(name, value)
         for name, value in marks.items()
     }
+
+
+def _oldest(lab: Any) -> float:
+    """Age of the guest's oldest ipmitool, in seconds of its own clock (USER_HZ is 100)."""
+    uptime, *stats = lab.guest(
+        "cat /proc/uptime; for p in $(pidof ipmitool); do cat /proc/$p/stat; done"
+    ).out.splitlines()
+    ages = [float(uptime.split()[0]) - int(stat.rpartition(")")[2].split()[19]) / 100 for stat in stats]
+    return max(ages, default=0.0)

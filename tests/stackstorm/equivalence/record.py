@@ -29,6 +29,7 @@ DIFFERS = (
     (re.compile(r"\b[0-9a-f]{24}\b"), "<execution>"),
     (re.compile(r"\b\d+(\.\d+)?(?= (s|%)(\W|$))"), "<n>"),
     (re.compile(r"\(pid \d+"), "(pid <n>"),
+    (re.compile(r"\d+ of \d+ hung IPMI clients"), "<n> of <n> hung IPMI clients"),  # one leaves every 55 s
     (re.compile(r" \([\w.-]+:\d+\)"), " (<owner>)"),
     (re.compile(r"(?<= by )[\w.-]+:\d+(?= \(lock: )"), "<owner>"),
     # What was measured on a host at that moment
