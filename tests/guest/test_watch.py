@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import bmc_healer
-from tests.guest.outside import IDLE
 
 LIBRARY = str(Path(bmc_healer.__file__).parent.parent)
 # Three windows of 5 s instead of 10 s; the marks are the defaults.
@@ -97,8 +96,7 @@ def test_a_hang_is_told_and_its_end_too(lab):
         assert payload["lan"]["verdict"] == "alive"
         assert payload["driver"]["completed"] == 0
         assert payload["driver"]["timeouts"] > 50
-        # On a busy machine kipmi of a stock kernel gives way: 8 % and more were seen there
-        assert payload["threads"][0]["cpu_percent"] > (20 if lab.driver == "legacy" else IDLE)
+        assert payload["threads"][0]["cpu_percent"] > (20 if lab.driver == "legacy" else 9)
         lab.bmc.ok()
         told = watch.next(120)
         assert told["trigger"] == "bmc_healer.kipmi.recovered"
